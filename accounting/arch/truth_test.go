@@ -1,0 +1,102 @@
+package arch
+
+import (
+	"encoding/csv"
+	"os"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Every published total, embedding split and active count of
+// testdata/param_counts.csv, which holds the sources.
+func TestPublishedCounts(t *testing.T) {
+	f, err := os.Open("testdata/param_counts.csv")
+	require.NoError(t, err)
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	require.NoError(t, err)
+	column := map[string]int{}
+	for i, name := range rows[0] {
+		column[name] = i
+	}
+	for _, row := range rows[1:] {
+		name := row[column["slug"]]
+		if families[row[column["model_type"]]] == nil {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			m, err := Lookup(name, Options{})
+			require.NoError(t, err)
+			require.Equal(t, row[column["model_type"]], m.Type)
+			c, err := m.ParameterCount()
+			require.NoError(t, err)
+			for col, got := range map[string]int64{
+				"total_params_exact": c.Total, "derived_embedding": c.Embedding, "derived_position": c.Position,
+				"derived_head": c.Head, "derived_non_embedding": c.NonEmbedding, "derived_active": c.Active, "derived_mtp": c.MTP,
+			} {
+				if s := row[column[col]]; s != "" {
+					want, err := strconv.ParseInt(s, 10, 64)
+					require.NoError(t, err)
+					require.Equal(t, want, got, col)
+				}
+			}
+		})
+	}
+}
+
+// Accounting section 2.1: the worked example, which is not the GPT-2 checkpoints.
+func TestSeedCounts(t *testing.T) {
+	f := func(name string, want int64) {
+		t.Helper()
+		m, err := Lookup(name, Options{})
+		require.NoError(t, err)
+		require.Equal(t, "seed", m.Type)
+		c, err := m.ParameterCount()
+		require.NoError(t, err)
+		require.Equal(t, want, c.Total)
+	}
+	f("seed-gpt2-small", 190_460_160)
+	f("seed-gpt2-medium", 505_629_696)
+	f("seed-gpt2-large", 1_072_469_760)
+	f("seed-gpt2-xl", 2_127_057_600)
+}
+
+func TestLookupForgives(t *testing.T) {
+	f := func(name, want string) {
+		t.Helper()
+		m, err := Lookup(name, Options{})
+		require.NoError(t, err)
+		require.Equal(t, want, m.Name)
+	}
+	f("meta-llama/Llama-3.1-8B", "llama-3.1-8b")
+	f("meta-llama/Llama-3.1-8B-Instruct", "llama-3.1-8b")
+	f("meta-llama/Meta-Llama-3.1-8B", "llama-3.1-8b")
+	f("llama-3.1-8b", "llama-3.1-8b")
+	f("Llama 3.1 8B", "llama-3.1-8b")
+	f("LLAMA_3.1_8B", "llama-3.1-8b")
+	f("meta-llama/Llama-2-7b-hf", "llama-2-7b")
+	f("meta-llama/Llama-2-7b-chat-hf", "llama-2-7b")
+	f("Qwen/Qwen2.5-7B-Instruct", "qwen2.5-7b")
+	f("openai-community/gpt2", "gpt2")
+	f("gpt2", "gpt2")
+	f("mistralai/Mistral-7B-v0.1", "mistral-7b-v0.1")
+	f("seed gpt2 xl", "seed-gpt2-xl")
+}
+
+func TestLookupSuggests(t *testing.T) {
+	f := func(name, want string) {
+		t.Helper()
+		_, err := Lookup(name, Options{})
+		require.EqualError(t, err, want)
+	}
+	f("llama-3.1-8c", `no model is called "llama-3.1-8c"; the nearest are llama-3.1-8b, llama-3-8b, llama-3.1-70b`)
+	f("zzzzzzzzzzzzzzz", `no model is called "zzzzzzzzzzzzzzz"`)
+}
+
+func TestLayersOverride(t *testing.T) {
+	m, err := Lookup("llama-2-7b", Options{Layers: 2})
+	require.NoError(t, err)
+	require.EqualValues(t, 2, m.Layers())
+}
