@@ -1,0 +1,262 @@
+package accounting
+
+import (
+	"slices"
+
+	"headroom/accounting/arch"
+)
+
+// A Compiled is a ledger folded into coefficients: for one model, recipe and
+// profile, what is left of every cell is a number times powers of B and S and a
+// sharding divisor, so that a case costs a handful of multiplications and no
+// allocation. It is read-only and safe for concurrent use.
+type Compiled struct {
+	Ledger   *Ledger
+	Counts   Counts
+	sections []compiledSection
+	layers   []int // section of each decoder layer, in order
+	first    []int // sections before the stack: embedding, encoder layers
+	limits   limits
+}
+
+// limits are the sizes that plans have to divide.
+type limits struct {
+	layers, positions int64
+	heads, kvHeads    []int64
+	widths            []int64
+	experts           []int64
+	expertWidths      []int64
+}
+
+// A compiledSection is one section with its algebra folded.
+type compiledSection struct {
+	role    Role
+	count   int64
+	kvHeads int64
+	window  int64
+	chunked bool
+	twoWay  bool
+	// Elements of the section once, by sharding class of weights; for ByVocab, of
+	// one vocabulary row.
+	weights   [numWeightShards]int64
+	untrained int64
+	// moments is the optimizer's moments in bytes, in the same classes.
+	moments [numWeightShards]int64
+	shapes  []paramShape // for shards that pad each tensor (FSDP)
+	saved   []term       // kept for backward
+	logits  []term       // the part of saved that belongs to head and loss
+	// FLOPs of one forward of one token: products with weights, and per key looked at.
+	tokenFLOPs, spanFLOPs float64
+	groups                [numGroups]groupFLOPs
+}
+
+const numWeightShards = int(ByExpert) + 1
+
+type groupFLOPs struct{ token, span float64 }
+
+// A paramShape stands for count equal weight tensors of rows·rest elements.
+type paramShape struct {
+	rows, rest, count int64
+	shard             Shard
+}
+
+// A term is coef·Bᵇ·Sˢ bytes, cut by shard. A vocabulary-parallel term holds
+// the bytes of one vocabulary row.
+type term struct {
+	coef  int64
+	b, s  uint8
+	shard Shard
+}
+
+// Compile folds a ledger. It returns [ErrOverflow] for a model whose counts do
+// not fit into 64 bits.
+func Compile(l *Ledger) (*Compiled, error) {
+	c := &Compiled{Ledger: l}
+	byKind := map[Role][]int{RoleEncoder: make([]int, len(l.Model.Kinds)), RoleLayer: make([]int, len(l.Model.Kinds))}
+	for i := range l.Sections {
+		s := &l.Sections[i]
+		cs, err := compileSection(l, s)
+		if err != nil {
+			return nil, err
+		}
+		c.sections = append(c.sections, cs)
+		switch s.Role {
+		case RoleEncoder, RoleLayer:
+			byKind[s.Role][s.Kind] = i
+			c.limits.add(s.Layer)
+		}
+		if s.Role == RoleEmbedding {
+			c.first = append(c.first, i)
+		}
+	}
+	for _, k := range l.Model.Encoder {
+		c.first = append(c.first, byKind[RoleEncoder][k])
+	}
+	for _, k := range l.Model.Sequence {
+		c.layers = append(c.layers, byKind[RoleLayer][k])
+	}
+	c.limits.layers = l.Model.Layers()
+	c.limits.positions = l.Model.Embedding.Positions
+	var err error
+	c.Counts, err = l.counts()
+	return c, err
+}
+
+func (m *limits) add(l *arch.Layer) {
+	for _, a := range []*arch.Attention{&l.Attention, l.Cross} {
+		if a != nil && !slices.Contains(m.heads, a.Heads) {
+			m.heads, m.kvHeads = append(m.heads, a.Heads), append(m.kvHeads, max(a.KVHeads, 1))
+		}
+	}
+	if l.FFN != nil {
+		m.widths = append(m.widths, l.FFN.Width)
+	}
+	if l.MoE != nil {
+		m.experts = append(m.experts, l.MoE.Experts)
+		m.expertWidths = append(m.expertWidths, l.MoE.Expert.Width)
+		if l.MoE.Shared != nil {
+			m.widths = append(m.widths, l.MoE.Shared.Width)
+		}
+	}
+}
+
+func compileSection(l *Ledger, s *Section) (compiledSection, error) {
+	cs := compiledSection{role: s.Role, count: s.Count, kvHeads: max(s.Values[SymG], 1)}
+	if s.Layer != nil {
+		a := &s.Layer.Attention
+		cs.window, cs.chunked, cs.twoWay = a.Window, a.Chunked, a.Bidirectional
+	}
+	for i := range s.Components {
+		comp := &s.Components[i]
+		if !comp.Excluded {
+			for j := range comp.Weights {
+				if err := cs.addWeight(l, s, &comp.Weights[j]); err != nil {
+					return cs, err
+				}
+			}
+			for j := range comp.Saved {
+				into := &cs.saved
+				if s.Role == RoleHead && (comp.Group == GroupHead || comp.Group == GroupLoss) {
+					into = &cs.logits
+				}
+				if err := addTerms(into, s, &comp.Saved[j]); err != nil {
+					return cs, err
+				}
+			}
+		}
+		cs.addFLOPs(s, comp)
+	}
+	return cs, nil
+}
+
+func (cs *compiledSection) addWeight(l *Ledger, s *Section, w *Tensor) error {
+	if w.Tied {
+		return nil
+	}
+	shape := make([]int64, len(w.Shape))
+	n := int64(1)
+	var err error
+	for i, d := range w.Shape {
+		if shape[i], err = d.Eval(&s.Values); err != nil {
+			return err
+		}
+		if n, err = mulChecked(n, shape[i]); err != nil {
+			return err
+		}
+	}
+	moments, err := l.Recipe.momentBytes(shape, n)
+	if err != nil {
+		return err
+	}
+	if w.Shard == ByVocab {
+		rows := s.Values[SymV]
+		n, moments = n/rows, moments/rows
+	}
+	if w.Untrained {
+		cs.untrained += n
+		moments = 0
+	}
+	cs.weights[w.Shard] += n
+	cs.moments[w.Shard] += moments
+	rest := int64(1)
+	for _, d := range shape[1:] {
+		rest *= d
+	}
+	for i := range cs.shapes {
+		if p := &cs.shapes[i]; p.rows == shape[0] && p.rest == rest && p.shard == w.Shard {
+			p.count++
+			return nil
+		}
+	}
+	cs.shapes = append(cs.shapes, paramShape{rows: shape[0], rest: rest, count: 1, shard: w.Shard})
+	return nil
+}
+
+// addTerms folds the size of one saved tensor into polynomial terms of B and S.
+func addTerms(into *[]term, s *Section, t *Tensor) error {
+	for _, m := range t.Bytes() {
+		k := term{b: m.Pow[SymB], s: m.Pow[SymS], shard: t.Shard}
+		m.Pow[SymB], m.Pow[SymS] = 0, 0
+		coef, err := m.Eval(&s.Values)
+		if err != nil {
+			return err
+		}
+		if t.Shard == TokensVoc {
+			coef /= s.Values[SymV]
+		}
+		k.coef = coef
+		*into = appendTerm(*into, k)
+	}
+	return nil
+}
+
+func appendTerm(terms []term, k term) []term {
+	for i := range terms {
+		if t := &terms[i]; t.b == k.b && t.s == k.s && t.shard == k.shard {
+			t.coef += k.coef
+			return terms
+		}
+	}
+	return append(terms, k)
+}
+
+func (cs *compiledSection) addFLOPs(s *Section, comp *Component) {
+	v := s.Values
+	v[SymB], v[SymS] = 1, 1
+	for _, m := range comp.FLOPs() {
+		x := Expr{m}.Float(&v, 1)
+		g := &cs.groups[groupIndex(comp.Group)]
+		if m.Pow[SymSpan] > 0 {
+			cs.spanFLOPs += x
+			g.span += x
+		} else {
+			cs.tokenFLOPs += x
+			g.token += x
+		}
+	}
+}
+
+// momentBytes is what the optimizer keeps for one weight tensor of n elements,
+// besides a master copy.
+func (r *Recipe) momentBytes(shape []int64, n int64) (int64, error) {
+	o := &r.Optimizer
+	matrix := len(shape) > 1 && n > 0
+	moments := o.VectorMoments
+	if matrix {
+		moments = o.MatrixMoments
+	}
+	bytes, err := mulChecked(n, moments*r.Precision.MomentBytes)
+	if err != nil {
+		return 0, err
+	}
+	if o.Factored && matrix {
+		// Shazeer and Stern 2018: one value a row and one a column, in fp32.
+		last := shape[len(shape)-1]
+		bytes += 4 * (n/last + n/shape[len(shape)-2])
+	}
+	const smallest, block = 4096, 256 // bitsandbytes: smaller tensors stay fp32; a scale a block
+	if o.EightBit && n >= smallest {
+		bytes = moments * (n + 4*((n+block-1)/block))
+	}
+	return bytes, nil
+}

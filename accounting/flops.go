@@ -1,0 +1,136 @@
+package accounting
+
+import "slices"
+
+// A Convention says how attention is counted, the one choice on which published
+// FLOPs differ; it is part of every name.
+type Convention uint8
+
+// Conventions.
+const (
+	Causal     Convention = iota // half of S²: what a causal kernel computes (Megatron, NeMo)
+	FullSquare                   // all of S² (nanoGPT, PaLM, torchtitan, llm-foundry)
+)
+
+// String is the name in outputs.
+func (c Convention) String() string { return [...]string{"causal", "full"}[c] }
+
+// ParseConvention reads "causal" or "full".
+func ParseConvention(name string) (Convention, error) {
+	switch name {
+	case "causal":
+		return Causal, nil
+	case "full":
+		return FullSquare, nil
+	}
+	return 0, unknown("FLOPs convention", name, []string{"causal", "full"})
+}
+
+// groupOrder is the order in which FLOPs are reported.
+var groupOrder = []Group{GroupEmbedding, GroupQKV, GroupQK, GroupAV, GroupOut, GroupRouter, GroupFFN, GroupHead, GroupNorm, GroupSoftmax, GroupLoss, GroupResidual}
+
+const numGroups = 12
+
+func groupIndex(g Group) int { return slices.Index(groupOrder, g) }
+
+// span is the number of keys one query looks at, on average over a context of s
+// tokens: s, s/2, or what the window leaves of it. A query at position i of a
+// sliding window w sees min(i, w) keys; their mean is w − w²/2s.
+func (cs *compiledSection) span(s int64, conv Convention) float64 {
+	full := float64(s)
+	w := float64(cs.window)
+	if w <= 0 || w >= full {
+		w = full
+	}
+	if conv == FullSquare || cs.twoWay {
+		return w
+	}
+	if cs.chunked {
+		return w / 2
+	}
+	return w - float64(w*w)/(2*full)
+}
+
+// ForwardFLOPs is the arithmetic of one forward pass over sequences of s tokens.
+func (c *Compiled) ForwardFLOPs(sequences, s int64, conv Convention) float64 {
+	var perSequence float64
+	for i := range c.sections {
+		cs := &c.sections[i]
+		token := cs.tokenFLOPs + float64(cs.spanFLOPs*cs.span(s, conv))
+		perSequence += float64(token * float64(s*cs.count))
+	}
+	return perSequence * float64(sequences)
+}
+
+// LayerFLOPs is the part of [Compiled.ForwardFLOPs] that the layers do: what full
+// recompute repeats.
+func (c *Compiled) LayerFLOPs(sequences, s int64, conv Convention) float64 {
+	var perSequence float64
+	for i := range c.sections {
+		cs := &c.sections[i]
+		if cs.role == RoleLayer || cs.role == RoleEncoder {
+			token := cs.tokenFLOPs + float64(cs.spanFLOPs*cs.span(s, conv))
+			perSequence += float64(token * float64(s*cs.count))
+		}
+	}
+	return perSequence * float64(sequences)
+}
+
+// attentionFLOPs is the part of QKᵀ and AV, which selective recompute repeats.
+func (c *Compiled) attentionFLOPs(sequences, s int64, conv Convention) float64 {
+	var n float64
+	for i := range c.sections {
+		cs := &c.sections[i]
+		n += float64(float64(cs.spanFLOPs*cs.span(s, conv)) * float64(s*cs.count))
+	}
+	return n * float64(sequences)
+}
+
+// A GroupFLOPs is one bar of the forward pass.
+type GroupFLOPs struct {
+	Group Group
+	FLOPs float64
+}
+
+// ForwardByGroup splits [Compiled.ForwardFLOPs] by component group, groups
+// without arithmetic left out.
+func (c *Compiled) ForwardByGroup(sequences, s int64, conv Convention) []GroupFLOPs {
+	var out []GroupFLOPs
+	for g, name := range groupOrder {
+		var sum float64
+		for i := range c.sections {
+			cs := &c.sections[i]
+			per := cs.groups[g].token + float64(cs.groups[g].span*cs.span(s, conv))
+			sum += float64(per * float64(s*cs.count))
+		}
+		if sum > 0 {
+			out = append(out, GroupFLOPs{name, sum * float64(sequences)})
+		}
+	}
+	return out
+}
+
+// A StepFLOPs is the arithmetic of one optimizer step.
+type StepFLOPs struct {
+	Convention Convention
+	Forward    float64 // one forward of the global batch
+	Model      float64 // forward and backward, 3 × forward; never holds recompute
+	Hardware   float64 // with what recompute repeats
+	Optimizer  float64 // the update, [Optimizer.FLOPsPerParameter] · P
+}
+
+// StepFLOPs counts one step on a global batch of sequences of s tokens. Backward
+// is twice forward: each product m×k·k×n has two gradients of the same size.
+func (c *Compiled) StepFLOPs(globalBatch, s int64, conv Convention) StepFLOPs {
+	f := StepFLOPs{Convention: conv, Forward: c.ForwardFLOPs(globalBatch, s, conv)}
+	f.Model = 3 * f.Forward
+	f.Hardware = f.Model
+	switch c.Ledger.Recipe.Recompute {
+	case RecomputeFull:
+		f.Hardware += c.LayerFLOPs(globalBatch, s, conv)
+	case RecomputeSelective:
+		f.Hardware += c.attentionFLOPs(globalBatch, s, conv)
+	}
+	f.Optimizer = float64(c.Ledger.Recipe.Optimizer.FLOPsPerParameter()) * float64(c.Counts.Total)
+	return f
+}

@@ -1,0 +1,204 @@
+package accounting
+
+// A Plan says how the ranks of a job are laid out. Groups nest tp → cp → dp → pp
+// from the inside; GPUs = tp·cp·dp·pp. Experts are spread over EP ranks taken
+// from the same tp·cp·dp block.
+type Plan struct {
+	TP  int64 // tensor parallel size
+	SP  bool  // Megatron sequence parallelism over the tp group
+	PP  int64 // pipeline stages
+	VPP int64 // chunks of layers a stage holds (interleaved schedule); 1 = one
+	CP  int64 // context parallel size
+	EP  int64 // expert parallel size
+	ETP int64 // tensor parallel size inside an expert
+	DP  int64 // data parallel size
+	// ZeRO stage: 0 none, 1 optimizer states (Megatron's distributed optimizer),
+	// 2 and gradients, 3 and weights (FSDP).
+	ZeRO int64
+}
+
+// SingleGPU is the plan of one GPU.
+var SingleGPU = Plan{TP: 1, PP: 1, VPP: 1, CP: 1, EP: 1, ETP: 1, DP: 1}
+
+// GPUs is the number of ranks N.
+func (p *Plan) GPUs() int64 { return p.TP * p.CP * p.PP * p.DP }
+
+// ExpertDP is the number of ranks that hold the same experts of a stage.
+func (p *Plan) ExpertDP() int64 { return p.TP * p.CP * p.DP / (p.EP * p.ETP) }
+
+// DefaultETP is the expert-tensor-parallel size a plan without one gets:
+// Megatron's default, tp, where the experts then still fit into the block of
+// tp·cp·dp ranks, otherwise 1.
+func (p *Plan) DefaultETP() int64 {
+	if p.EP > 0 && p.CP*p.DP%p.EP == 0 {
+		return p.TP
+	}
+	return 1
+}
+
+// A Workload is what one optimizer step trains on.
+type Workload struct {
+	Context     int64 // tokens a sequence, S
+	MicroBatch  int64 // sequences a rank runs at once, b
+	GlobalBatch int64 // sequences a step, B
+	Tokens      int64 // tokens of the whole run; 0 = not asked
+}
+
+// MicroBatches is m, how many micro-batches one data-parallel rank runs a step.
+func (w *Workload) MicroBatches(p *Plan) int64 { return w.GlobalBatch / (w.MicroBatch * p.DP) }
+
+// A Reason says why a case is ruled out, or what it lacks. Its text is the code
+// in the dataset.
+type Reason uint8
+
+// Reasons. Checks run in this order and the first that holds is reported.
+const (
+	OK Reason = iota
+	ReasonSize
+	ReasonWorld
+	ReasonTPHeads
+	ReasonTPKVHeads
+	ReasonTPFFN
+	ReasonSPNeedsTP
+	ReasonSPContext
+	ReasonPPLayers
+	ReasonVPPNeedsPP
+	ReasonVPPLayers
+	ReasonCPContext
+	ReasonEPNoExperts
+	ReasonEPExperts
+	ReasonEPRanks
+	ReasonETPFFN
+	ReasonZeROStage
+	ReasonBatch
+	ReasonVPPMicroBatches
+	ReasonContextPositions
+	ReasonProfilePlan
+	ReasonOverflow
+	ReasonMemory
+	numReasons
+)
+
+var reasonText = [numReasons]struct{ code, text string }{
+	OK:                     {"", ""},
+	ReasonSize:             {"size", "a size is zero or negative"},
+	ReasonWorld:            {"world", "tp·pp·cp·dp is not the number of GPUs"},
+	ReasonTPHeads:          {"tp_heads", "tp does not divide the attention heads"},
+	ReasonTPKVHeads:        {"tp_kv_heads", "neither of tp and the key/value heads divides the other"},
+	ReasonTPFFN:            {"tp_ffn", "tp does not divide a feed-forward width"},
+	ReasonSPNeedsTP:        {"sp_needs_tp", "sequence parallelism needs tp > 1"},
+	ReasonSPContext:        {"sp_context", "tp does not divide the tokens of a context-parallel rank"},
+	ReasonPPLayers:         {"pp_layers", "more pipeline stages than layers"},
+	ReasonVPPNeedsPP:       {"vpp_needs_pp", "interleaved chunks need pp > 1"},
+	ReasonVPPLayers:        {"vpp_layers", "pp·vpp does not divide the layers"},
+	ReasonCPContext:        {"cp_context", "2·cp does not divide the context"},
+	ReasonEPNoExperts:      {"ep_no_experts", "expert parallelism on a model without experts"},
+	ReasonEPExperts:        {"ep_experts", "ep does not divide the experts"},
+	ReasonEPRanks:          {"ep_ranks", "ep·expert-tp does not divide tp·cp·dp"},
+	ReasonETPFFN:           {"etp_ffn", "expert-tp does not divide the expert width"},
+	ReasonZeROStage:        {"zero_stage", "ZeRO stage is not 0, 1, 2 or 3"},
+	ReasonBatch:            {"batch", "micro-batch·dp does not divide the global batch"},
+	ReasonVPPMicroBatches:  {"vpp_micro_batches", "the interleaved schedule needs micro-batches in multiples of pp"},
+	ReasonContextPositions: {"context_positions", "the context is longer than the learned position table"},
+	ReasonProfilePlan:      {"profile_plan", "the framework profile has no such parallelism"},
+	ReasonOverflow:         {"overflow", "a count does not fit into 64 bits"},
+	ReasonMemory:           {"memory", "does not fit into the accelerator's memory"},
+}
+
+// Code is the short form written to datasets; empty for OK.
+func (r Reason) Code() string { return reasonText[r].code }
+
+// String is the sentence for people.
+func (r Reason) String() string { return reasonText[r].text }
+
+// Reasons lists every reason but OK, in the order of the checks.
+func Reasons() []Reason {
+	out := make([]Reason, 0, numReasons-1)
+	for r := OK + 1; r < numReasons; r++ {
+		out = append(out, r)
+	}
+	return out
+}
+
+// Check says whether a plan can exist for this model and workload on gpus ranks,
+// before any memory is counted. It allocates nothing.
+func (c *Compiled) Check(w *Workload, p *Plan, gpus int64) Reason {
+	if p.TP < 1 || p.PP < 1 || p.VPP < 1 || p.CP < 1 || p.EP < 1 || p.ETP < 1 || p.DP < 1 ||
+		w.Context < 1 || w.MicroBatch < 1 || w.GlobalBatch < 1 {
+		return ReasonSize
+	}
+	if p.GPUs() != gpus {
+		return ReasonWorld
+	}
+	if p.ZeRO < 0 || p.ZeRO > 3 {
+		return ReasonZeROStage
+	}
+	m := &c.limits
+	if p.TP > 1 {
+		for i := range m.heads {
+			if m.heads[i]%p.TP != 0 {
+				return ReasonTPHeads
+			}
+			if g := m.kvHeads[i]; g%p.TP != 0 && p.TP%g != 0 {
+				return ReasonTPKVHeads
+			}
+		}
+		for _, f := range m.widths {
+			if f%p.TP != 0 {
+				return ReasonTPFFN
+			}
+		}
+	} else if p.SP {
+		return ReasonSPNeedsTP
+	}
+	if p.PP > m.layers {
+		return ReasonPPLayers
+	}
+	if p.VPP > 1 {
+		if p.PP == 1 {
+			return ReasonVPPNeedsPP
+		}
+		if m.layers%(p.PP*p.VPP) != 0 {
+			return ReasonVPPLayers
+		}
+	}
+	if p.CP > 1 && w.Context%(2*p.CP) != 0 {
+		return ReasonCPContext
+	}
+	if p.SP && w.Context/p.CP%p.TP != 0 {
+		return ReasonSPContext
+	}
+	if p.EP > 1 {
+		if len(m.experts) == 0 {
+			return ReasonEPNoExperts
+		}
+		for _, e := range m.experts {
+			if e%p.EP != 0 {
+				return ReasonEPExperts
+			}
+		}
+	}
+	if len(m.experts) > 0 {
+		if p.TP*p.CP*p.DP%(p.EP*p.ETP) != 0 {
+			return ReasonEPRanks
+		}
+		for _, f := range m.expertWidths {
+			if f%p.ETP != 0 {
+				return ReasonETPFFN
+			}
+		}
+	}
+	if w.GlobalBatch%(w.MicroBatch*p.DP) != 0 {
+		return ReasonBatch
+	}
+	if p.VPP > 1 && w.MicroBatches(p)%p.PP != 0 {
+		return ReasonVPPMicroBatches
+	}
+	if m.positions > 0 && w.Context > m.positions {
+		return ReasonContextPositions
+	}
+	if !c.Ledger.Profile.allows(p) {
+		return ReasonProfilePlan
+	}
+	return OK
+}

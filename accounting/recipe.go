@@ -1,0 +1,229 @@
+package accounting
+
+import (
+	"fmt"
+	"strings"
+
+	"headroom/internal/suggest"
+)
+
+// A Precision says in how many bytes the states of one trained parameter are
+// kept. Its name is part of every output (accounting.md 5.1).
+type Precision struct {
+	Name    string
+	Weights DType // as kept between steps; the type of compute unless Compute says otherwise
+	Compute DType // the type matrix products and most activations use
+	// Bytes a parameter.
+	WeightBytes   int64
+	GradientBytes int64
+	MasterBytes   int64 // an fp32 copy of 16-bit weights, kept by the optimizer
+	MomentBytes   int64 // one optimizer moment
+	Autocast      bool  // fp32 weights are cast to 16 bits by torch.amp at each use
+	Source        string
+}
+
+// Precisions are the known recipes, the first is the default of real models.
+var precisions = []Precision{
+	{Name: "bf16-mixed", Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 4, MasterBytes: 4, MomentBytes: 4, Source: "Megatron-Core with fp32 gradient accumulation"},
+	{Name: "fp32", Weights: FP32, Compute: FP32, WeightBytes: 4, GradientBytes: 4, MomentBytes: 4, Source: "plain PyTorch; the worked example"},
+	{Name: "fp16-mixed", Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 6, MasterBytes: 4, MomentBytes: 4, Source: "Megatron-Core fp16: 16-bit gradients and their fp32 copy"},
+	{Name: "bf16-mixed-grad16", Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 2, MasterBytes: 4, MomentBytes: 4, Source: "DeepSpeed ZeRO, 16-bit gradients"},
+	{Name: "autocast", Weights: FP32, Compute: BF16, WeightBytes: 4, GradientBytes: 4, MomentBytes: 4, Autocast: true, Source: "torch.amp bf16 over fp32 parameters"},
+	{Name: "bf16-pure", Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 2, MomentBytes: 2, Source: "torchtune, small-GPU fine-tuning: everything in bf16"},
+	{Name: "fsdp-mixed", Weights: FP32, Compute: BF16, WeightBytes: 4, GradientBytes: 4, MomentBytes: 4, Source: "FSDP2 MixedPrecisionPolicy: fp32 shards, bf16 only while gathered"},
+}
+
+var precisionAliases = map[string]string{
+	"bf16": "bf16-mixed", "fp16": "fp16-mixed", "mixed": "bf16-mixed", "amp": "autocast", "float32": "fp32", "fsdp": "fsdp-mixed",
+}
+
+// PrecisionNames lists the known recipes, default first.
+func PrecisionNames() []string { return names(precisions, func(p Precision) string { return p.Name }) }
+
+// ParsePrecision finds a recipe by name; an unknown one is an error that names the nearest.
+func ParsePrecision(name string) (Precision, error) {
+	key := strings.ToLower(name)
+	if a, ok := precisionAliases[key]; ok {
+		key = a
+	}
+	return find("recipe", key, precisions, func(p Precision) string { return p.Name })
+}
+
+// An Optimizer says how many moments are kept and what an update costs.
+type Optimizer struct {
+	Name string
+	// Moments kept for a matrix and for a vector parameter.
+	MatrixMoments, VectorMoments int64
+	Factored                     bool // second moment as row and column sums (Adafactor)
+	EightBit                     bool // one byte a moment and block scales (bitsandbytes)
+	Ops                          []OptimizerOp
+}
+
+// An OptimizerOp is one line of an optimizer's arithmetic.
+type OptimizerOp struct {
+	Name  string
+	FLOPs int64 // a parameter
+}
+
+// adamwOps are the 14 operations of one AdamW update. The bias corrections fold
+// into the step size, one scalar a step: nothing a parameter.
+var adamwOps = []OptimizerOp{
+	{"first moment: β₁m + (1−β₁)g", 3},
+	{"second moment: β₂v + (1−β₂)g²", 4},
+	{"bias correction, folded into the step size", 0},
+	{"step: θ − α·m/(√v + ε)", 5},
+	{"decoupled decay: θ − ηλθ", 2},
+}
+
+var optimizers = []Optimizer{
+	{Name: "adamw", MatrixMoments: 2, VectorMoments: 2, Ops: adamwOps},
+	{Name: "sgd", Ops: []OptimizerOp{{"step: θ − ηg", 2}}},
+	{Name: "momentum", MatrixMoments: 1, VectorMoments: 1, Ops: []OptimizerOp{{"momentum: μm + g", 2}, {"step: θ − ηm", 2}}},
+	{Name: "lion", MatrixMoments: 1, VectorMoments: 1, Ops: []OptimizerOp{{"update: sign(β₁m + (1−β₁)g)", 4}, {"decay and step", 4}, {"moment: β₂m + (1−β₂)g", 3}}},
+	{Name: "adafactor", VectorMoments: 1, Factored: true, Ops: []OptimizerOp{{"factored second moment", 4}, {"step", 5}}},
+	{Name: "muon", MatrixMoments: 1, VectorMoments: 2, Ops: []OptimizerOp{{"momentum", 2}, {"step and decay", 4}}},
+	{Name: "adam8bit", MatrixMoments: 2, VectorMoments: 2, EightBit: true, Ops: adamwOps},
+}
+
+// FLOPsPerParameter is the arithmetic of one update of one parameter.
+func (o Optimizer) FLOPsPerParameter() int64 {
+	var n int64
+	for _, op := range o.Ops {
+		n += op.FLOPs
+	}
+	return n
+}
+
+// OptimizerNames lists the known optimizers, default first.
+func OptimizerNames() []string { return names(optimizers, func(o Optimizer) string { return o.Name }) }
+
+var optimizerAliases = map[string]string{
+	"adam": "adamw", "decoupled_adamw": "adamw", "fusedadam": "adamw", "adamw_8bit": "adam8bit", "adam_8bit": "adam8bit", "paged_adamw_8bit": "adam8bit",
+}
+
+// ParseOptimizer finds an optimizer by name; an unknown one is an error that names the nearest.
+func ParseOptimizer(name string) (Optimizer, error) {
+	key := strings.ToLower(name)
+	if a, ok := optimizerAliases[key]; ok {
+		key = a
+	}
+	return find("optimizer", key, optimizers, func(o Optimizer) string { return o.Name })
+}
+
+// AttentionKernel says whether the S×S scores are stored.
+type AttentionKernel uint8
+
+// Attention kernels.
+const (
+	Flash   AttentionKernel = iota // fused: the scores never reach memory
+	Unfused                        // scores, softmax and its copies are stored
+)
+
+// String is the name of the flag value.
+func (a AttentionKernel) String() string { return [...]string{"flash", "unfused"}[a] }
+
+// ParseAttention reads "flash" or "unfused"; sdpa and eager, their names in
+// Hugging Face code, are understood.
+func ParseAttention(name string) (AttentionKernel, error) {
+	switch strings.ToLower(name) {
+	case "flash", "sdpa", "flash2", "flash3", "te", "fused":
+		return Flash, nil
+	case "unfused", "eager", "core":
+		return Unfused, nil
+	}
+	return 0, unknown("attention", name, []string{"flash", "unfused"})
+}
+
+// Recompute says what backward computes again instead of keeping.
+type Recompute uint8
+
+// Recompute modes.
+const (
+	RecomputeNone      Recompute = iota
+	RecomputeSelective           // the profile's own selection: core attention in Megatron, an operation list in torchtitan
+	RecomputeFull                // every layer keeps its input only
+)
+
+// String is the name of the flag value.
+func (r Recompute) String() string { return [...]string{"none", "selective", "full"}[r] }
+
+// ParseRecompute reads "none", "selective" or "full".
+func ParseRecompute(name string) (Recompute, error) {
+	for r := RecomputeNone; r <= RecomputeFull; r++ {
+		if strings.EqualFold(name, r.String()) {
+			return r, nil
+		}
+	}
+	return 0, unknown("recompute", name, []string{"none", "selective", "full"})
+}
+
+// LossKernel says what the cross-entropy stores.
+type LossKernel uint8
+
+// Loss kernels.
+const (
+	LossEager   LossKernel = iota // the framework's own: fp32 logits and log-softmax are stored
+	LossFused                     // one kernel: the gradient takes the place of the logits
+	LossChunked                   // head and loss run over slices of the tokens
+)
+
+// String is the name of the flag value.
+func (l LossKernel) String() string { return [...]string{"eager", "fused", "chunked"}[l] }
+
+// ParseLoss reads "eager", "fused" or "chunked".
+func ParseLoss(name string) (LossKernel, error) {
+	for l := LossEager; l <= LossChunked; l++ {
+		if strings.EqualFold(name, l.String()) {
+			return l, nil
+		}
+	}
+	return 0, unknown("loss", name, []string{"eager", "fused", "chunked"})
+}
+
+// A Recipe is how a model is trained, apart from where: number formats,
+// optimizer, kernels and what is recomputed.
+type Recipe struct {
+	Precision Precision
+	Optimizer Optimizer
+	Attention AttentionKernel
+	Recompute Recompute
+	Loss      LossKernel
+	Dropout   float64 // probability; 0 = off
+}
+
+func names[T any](all []T, name func(T) string) []string {
+	out := make([]string, len(all))
+	for i, x := range all {
+		out[i] = name(x)
+	}
+	return out
+}
+
+func find[T any](kind, key string, all []T, name func(T) string) (T, error) {
+	for _, x := range all {
+		if name(x) == key {
+			return x, nil
+		}
+	}
+	var zero T
+	return zero, unknown(kind, key, names(all, name))
+}
+
+// An UnknownNameError is a name that is in no list, with the nearest ones that are.
+type UnknownNameError struct {
+	Kind, Name string
+	Known      []string
+	Nearest    []string
+}
+
+func unknown(kind, name string, known []string) error {
+	return &UnknownNameError{Kind: kind, Name: name, Known: known, Nearest: suggest.Nearest(name, known, 1)}
+}
+
+func (e *UnknownNameError) Error() string {
+	hint := "known: " + strings.Join(e.Known, ", ")
+	if len(e.Nearest) > 0 {
+		hint = fmt.Sprintf("did you mean %s? (%s)", e.Nearest[0], hint)
+	}
+	return fmt.Sprintf("unknown %s %q; %s", e.Kind, e.Name, hint)
+}
