@@ -1,78 +1,125 @@
-// Package suggest finds the names a person may have meant.
+// Package suggest finds the names nearest to a misspelt one, for errors that
+// end in "did you mean h100-sxm?". It is a leaf: catalogs, studies and
+// commands all use it, and it knows none of them.
 package suggest
 
 import (
 	"slices"
 	"strings"
+	"unicode"
 )
 
-// Nearest returns at most n of the candidates that name may be a misspelling or
-// a shortening of, best first. Names are compared without case and punctuation.
-// The answer is deterministic: equal matches keep the order of candidates.
-func Nearest(name string, candidates []string, n int) []string {
-	type match struct {
-		name string
-		cost int
+// longest is the length in runes beyond which a name is no misspelling of
+// anything, and is not compared (the comparison is quadratic).
+const longest = 128
+
+// Nearest returns at most max of the candidates that somebody who typed name
+// may have meant. Names are compared without regard to case
+// and with '-', '_', '.' and ' ' taken as the same letter.
+//
+// A candidate qualifies when name, or the beginning of one that the other
+// abbreviates, is within one edit per three letters (an edit inserts, deletes,
+// replaces a letter or swaps two neighbours): h10 → h100-sxm, contxt →
+// context, micro_batch_size → micro_batch; or when it contains
+// the name: sxm → h100-sxm. Of those only the nearest, by that
+// measure, are returned; the shorter the remainder the earlier, and otherwise
+// in the order in which they were given, so the answer is deterministic.
+// Repeated candidates are returned once. It is empty when nothing is near.
+func Nearest(name string, candidates []string, max int) []string {
+	type scored struct {
+		name        string
+		part, whole int // edits against the nearest beginning, and against all of it
 	}
-	key := fold(name)
-	var found []match
+	typed := fold(name)
+	if max <= 0 || len(typed) == 0 || len(typed) > longest {
+		return nil
+	}
+	var near []scored
+	seen := make(map[string]bool, len(candidates))
 	for _, c := range candidates {
-		k := fold(c)
-		cost := distance(key, k)
-		switch {
-		case key != "" && strings.HasPrefix(k, key):
-			cost = 1
-		case len(key) >= 3 && strings.Contains(k, key):
-			cost = min(cost, 2)
+		other := fold(c)
+		if seen[c] || len(other) == 0 || len(other) > longest {
+			continue
 		}
-		if cost <= max(2, len(key)/3) {
-			found = append(found, match{c, cost})
+		seen[c] = true
+		part, whole := edits(typed, other)
+		if len(typed) >= 3 && strings.Contains(string(other), string(typed)) {
+			part = min(part, 1)
+		}
+		if whole <= len(typed)/3 || abbreviates(part, typed, other) {
+			near = append(near, scored{c, part, whole})
 		}
 	}
-	slices.SortStableFunc(found, func(a, b match) int { return a.cost - b.cost })
-	var out []string
-	for _, m := range found[:min(n, len(found))] {
-		out = append(out, m.name)
+	slices.SortStableFunc(near, func(a, b scored) int {
+		if a.part != b.part {
+			return a.part - b.part
+		}
+		return a.whole - b.whole
+	})
+	var names []string
+	for _, s := range near[:min(max, len(near))] {
+		if s.part > near[0].part {
+			break // a clear best leaves no question
+		}
+		names = append(names, s.name)
 	}
-	return out
+	return names
+}
+
+// Question returns the words that end an error message: "did you mean a?",
+// "did you mean a, b or c?", or nothing when there are no names.
+func Question(names []string) string {
+	switch n := len(names); n {
+	case 0:
+		return ""
+	case 1:
+		return "did you mean " + names[0] + "?"
+	default:
+		return "did you mean " + strings.Join(names[:n-1], ", ") + " or " + names[n-1] + "?"
+	}
+}
+
+// abbreviates reports whether one name is, give or take part edits, a beginning
+// of the other that is long enough to tell what was meant.
+func abbreviates(part int, a, b []rune) bool {
+	short := min(len(a), len(b))
+	return short >= 3 && 2*short >= len(a) && part <= short/3
 }
 
 // fold keeps letters and digits, in lower case.
-func fold(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r > 127:
-			return r
-		case r >= 'A' && r <= 'Z':
-			return r + 'a' - 'A'
+func fold(s string) []rune {
+	return []rune(strings.Map(func(r rune) rune {
+		if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+			return -1
 		}
-		return -1
-	}, s)
+		return unicode.ToLower(r)
+	}, s))
 }
 
-// distance is the number of single-character edits, a swap of neighbours counted
-// as one (restricted Damerau-Levenshtein).
-func distance(a, b string) int {
-	x, y := []rune(a), []rune(b)
-	two := make([]int, len(y)+1)
-	one := make([]int, len(y)+1)
-	row := make([]int, len(y)+1)
-	for j := range one {
-		one[j] = j
+// edits returns the optimal string alignment distance (Levenshtein's with
+// swaps of neighbours) between a and b, and the least such distance between
+// one of them and any beginning of the other.
+func edits(a, b []rune) (part, whole int) {
+	var before, last []int
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
 	}
-	for i := range x {
-		row[0] = i + 1
-		for j := range y {
-			cost := 1
-			if x[i] == y[j] {
-				cost = 0
+	part = len(a) // a against the empty beginning of b
+	for i := 1; i <= len(a); i++ {
+		before, last, row = last, row, make([]int, len(b)+1)
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			replace := last[j-1]
+			if a[i-1] != b[j-1] {
+				replace++
 			}
-			row[j+1] = min(one[j]+cost, one[j+1]+1, row[j]+1)
-			if i > 0 && j > 0 && x[i] == y[j-1] && x[i-1] == y[j] {
-				row[j+1] = min(row[j+1], two[j-1]+1)
+			row[j] = min(replace, last[j]+1, row[j-1]+1)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
 			}
 		}
-		two, one, row = one, row, two
+		part = min(part, row[len(b)]) // all of b against a[:i]
 	}
-	return one[len(y)]
+	return min(part, slices.Min(row)), row[len(b)]
 }
