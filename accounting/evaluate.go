@@ -73,6 +73,10 @@ func (c *Compiled) stageMemory(x *Setting, q int64, m *Memory) error {
 		if err != nil {
 			return err
 		}
+		m.SavedTotalBytes += saved * count
+		if cs.role == RoleLayer || cs.role == RoleEncoder {
+			m.SavedPerLayerBytes = max(m.SavedPerLayerBytes, saved)
+		}
 		dense, expert = dense+a*count, expert+e*count
 		denseMoments, expertMoments = denseMoments+am*count, expertMoments+em*count
 		if saved, err = mulChecked(saved, copies); err != nil {
@@ -110,6 +114,7 @@ func (c *Compiled) stageMemory(x *Setting, q int64, m *Memory) error {
 		if m.LogitsBytes, err = sumTerms(head.logits, x.MicroBatch, x.Context, rows, &d); err != nil {
 			return err
 		}
+		m.SavedTotalBytes += m.LogitsBytes
 	}
 	prec := &c.Ledger.Recipe.Precision
 	m.ParametersPerRank = dense + expert

@@ -1,0 +1,314 @@
+package accounting
+
+import "fmt"
+
+// An Explanation is everything headroom knows of one case: the stable machine
+// answer of `headroom explain --json`. Fields are only ever added.
+type Explanation struct {
+	Case       CaseFields        `json:"case"`
+	Parameters ParameterFields   `json:"parameters"`
+	FLOPs      FLOPsFields       `json:"flops"`
+	Memory     MemoryFields      `json:"memory"`
+	Algebra    map[string]string `json:"algebra"`
+	Ledger     []LedgerRow       `json:"ledger"`
+	Status     string            `json:"status"` // fits, oom, ruled_out
+	Reason     string            `json:"reason,omitempty"`
+	Notes      []string          `json:"notes"`
+}
+
+// CaseFields is the case with its defaults.
+type CaseFields struct {
+	Model        string  `json:"model"`
+	ModelType    string  `json:"model_type"`
+	Layers       int64   `json:"layers"`
+	Context      int64   `json:"seq"`
+	MicroBatch   int64   `json:"micro_batch"`
+	GlobalBatch  int64   `json:"global_batch"`
+	MicroBatches int64   `json:"micro_batches"`
+	GPUs         int64   `json:"gpus"`
+	TP           int64   `json:"tp"`
+	SP           bool    `json:"sp"`
+	PP           int64   `json:"pp"`
+	VPP          int64   `json:"vpp"`
+	CP           int64   `json:"cp"`
+	EP           int64   `json:"ep"`
+	ETP          int64   `json:"etp"`
+	DP           int64   `json:"dp"`
+	ZeRO         int64   `json:"zero"`
+	Recipe       string  `json:"recipe"`
+	Profile      string  `json:"profile"`
+	Optimizer    string  `json:"optimizer"`
+	Attention    string  `json:"attention"`
+	Recompute    string  `json:"recompute"`
+	Loss         string  `json:"loss"`
+	Dropout      float64 `json:"dropout"`
+	Accelerator  string  `json:"gpu,omitempty"`
+}
+
+// ParameterFields are exact counts.
+type ParameterFields struct {
+	Counts
+	PerRankMax int64 `json:"per_rank_max"`
+	LoadBytes  int64 `json:"load_bytes"` // all weights in the recipe's stored type
+}
+
+// FLOPsFields are the arithmetic of one step; every attention convention is named.
+type FLOPsFields struct {
+	Convention         string             `json:"convention"`
+	Forward            float64            `json:"forward"` // one sequence
+	ForwardStep        float64            `json:"forward_step"`
+	ModelStep          float64            `json:"model_step"`
+	HardwareStep       float64            `json:"hardware_step"`
+	OptimizerStep      float64            `json:"optimizer_step"`
+	SixPT              float64            `json:"rule_of_thumb_6pt"` // 6·P·tokens
+	SixPTError         float64            `json:"rule_of_thumb_error"`
+	ForwardByComponent map[string]float64 `json:"forward_by_component"`
+	OptimizerOps       []OptimizerOpField `json:"optimizer_ops"`
+}
+
+// OptimizerOpField is one line of the optimizer's arithmetic.
+type OptimizerOpField struct {
+	Name  string  `json:"name"`
+	Each  int64   `json:"flops_per_parameter"`
+	FLOPs float64 `json:"flops"`
+}
+
+// MemoryFields are bytes on the worst rank at the worst moment.
+type MemoryFields struct {
+	PeakBytes          int64  `json:"peak_bytes"`
+	Stage              int64  `json:"stage"`
+	Phase              string `json:"phase"`
+	WeightsBytes       int64  `json:"weights_bytes"`
+	GradientsBytes     int64  `json:"gradients_bytes"`
+	OptimizerBytes     int64  `json:"optimizer_bytes"`
+	ActivationsBytes   int64  `json:"activations_bytes"`
+	LogitsBytes        int64  `json:"logits_bytes"`
+	BuffersBytes       int64  `json:"buffers_bytes"`
+	RuntimeBytes       int64  `json:"runtime_bytes"`
+	SavedTotalBytes    int64  `json:"saved_total_bytes"`
+	SavedPerLayerBytes int64  `json:"saved_per_layer_bytes"`
+	AllocatedBytes     int64  `json:"allocated_bytes"`
+	ReservedBytes      int64  `json:"reserved_bytes"`
+	DeviceBytes        int64  `json:"device_bytes"`
+	UsableBytes        *int64 `json:"usable_bytes"`
+	Fits               *bool  `json:"fits"`
+	ShortfallBytes     int64  `json:"shortfall_bytes,omitempty"`
+}
+
+// LedgerRow is one row of the table, with values for the whole model (all layers
+// of the kind) on one micro-batch, unsharded. Bytes unless the name says otherwise.
+type LedgerRow struct {
+	Section      string         `json:"section"`
+	Component    string         `json:"component"`
+	Count        int64          `json:"count"`
+	Algebra      string         `json:"algebra"`     // parameters of one
+	SavedAlgebra string         `json:"saved"`       // bytes kept by one
+	Parameters   int64          `json:"parameters"`  // count
+	Gradients    int64          `json:"gradients"`   // bytes
+	Optimizer    int64          `json:"optimizer"`   // bytes
+	Activations  int64          `json:"activations"` // bytes
+	FLOPs        float64        `json:"flops"`       // one forward
+	LeftOut      bool           `json:"left_out_of_memory,omitempty"`
+	Tensors      []LedgerTensor `json:"tensors,omitempty"`
+}
+
+// LedgerTensor is one stored tensor, for `explain --tensors`.
+type LedgerTensor struct {
+	Name   string `json:"name"`
+	Kept   string `json:"kept"` // weight or saved
+	Shape  string `json:"shape"`
+	DType  string `json:"dtype"`
+	Shard  string `json:"shard"`
+	Bytes  int64  `json:"bytes"`
+	Source string `json:"source,omitempty"`
+}
+
+// Explain evaluates a case and writes down where every number comes from.
+// tensors adds each tensor to its row.
+func (c *Case) Explain(tensors bool) (*Explanation, error) {
+	k, err := c.Compile()
+	if err != nil {
+		return nil, err
+	}
+	var r Report
+	k.Evaluate(&c.Setting, &r)
+	e := &Explanation{Case: c.fields(&r), Notes: c.Notes, Status: "fits"}
+	switch {
+	case r.RuledOut():
+		e.Status, e.Reason = "ruled_out", r.Reason.Code()
+		e.Notes = append(e.Notes, "this case can not exist: "+r.Reason.String())
+	case r.Reason == ReasonMemory:
+		e.Status, e.Reason = "oom", r.Reason.Code()
+	}
+	e.Parameters = ParameterFields{Counts: k.Counts, PerRankMax: r.Memory.ParametersPerRank}
+	if e.Parameters.LoadBytes, err = mulChecked(k.Counts.Total, c.Recipe.Precision.Weights.Bytes()); err != nil {
+		return nil, err
+	}
+	e.FLOPs = c.flopsFields(k, &r)
+	e.Memory = c.memoryFields(&r.Memory)
+	e.Algebra = k.Ledger.algebra()
+	if e.Ledger, err = c.rows(k, tensors); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+func (c *Case) fields(r *Report) CaseFields {
+	x, p := &c.Setting, &c.Setting.Plan
+	return CaseFields{
+		Model: c.Model.Name, ModelType: c.Model.Type, Layers: c.Model.Layers(),
+		Context: x.Context, MicroBatch: x.MicroBatch, GlobalBatch: x.GlobalBatch, MicroBatches: r.MicroBatches, GPUs: x.GPUs,
+		TP: p.TP, SP: p.SP, PP: p.PP, VPP: p.VPP, CP: p.CP, EP: p.EP, ETP: p.ETP, DP: p.DP, ZeRO: p.ZeRO,
+		Recipe: c.Recipe.Precision.Name, Profile: c.Profile.Name, Optimizer: c.Recipe.Optimizer.Name,
+		Attention: c.Recipe.Attention.String(), Recompute: c.Recipe.Recompute.String(), Loss: c.Recipe.Loss.String(), Dropout: c.Recipe.Dropout,
+	}
+}
+
+func (c *Case) flopsFields(k *Compiled, r *Report) FLOPsFields {
+	x := &c.Setting
+	step := r.FLOPs
+	if r.RuledOut() {
+		step = k.StepFLOPs(x.GlobalBatch, x.Context, x.Convention)
+	}
+	f := FLOPsFields{
+		Convention: x.Convention.String(), Forward: k.ForwardFLOPs(1, x.Context, x.Convention),
+		ForwardStep: step.Forward, ModelStep: step.Model, HardwareStep: step.Hardware, OptimizerStep: step.Optimizer,
+		SixPT:              6 * float64(k.Counts.Total) * float64(x.GlobalBatch) * float64(x.Context),
+		ForwardByComponent: map[string]float64{},
+	}
+	if step.Model > 0 {
+		f.SixPTError = f.SixPT/step.Model - 1
+	}
+	for _, g := range k.ForwardByGroup(1, x.Context, x.Convention) {
+		f.ForwardByComponent[string(g.Group)] = g.FLOPs
+	}
+	for _, op := range c.Recipe.Optimizer.Ops {
+		f.OptimizerOps = append(f.OptimizerOps, OptimizerOpField{op.Name, op.FLOPs, float64(op.FLOPs) * float64(k.Counts.Total)})
+	}
+	return f
+}
+
+func (c *Case) memoryFields(m *Memory) MemoryFields {
+	f := MemoryFields{
+		PeakBytes: m.PeakBytes, Stage: m.Stage, Phase: m.Phase.String(),
+		WeightsBytes: m.WeightsBytes, GradientsBytes: m.GradientsBytes, OptimizerBytes: m.OptimizerBytes,
+		ActivationsBytes: m.ActivationsBytes, LogitsBytes: m.LogitsBytes, BuffersBytes: m.BuffersBytes, RuntimeBytes: m.RuntimeBytes,
+		SavedTotalBytes: m.SavedTotalBytes, SavedPerLayerBytes: m.SavedPerLayerBytes,
+		AllocatedBytes: m.AllocatedBytes, ReservedBytes: m.ReservedBytes, DeviceBytes: m.PeakBytes,
+	}
+	if usable := c.Setting.UsableBytes; usable > 0 {
+		fits := m.PeakBytes <= usable
+		f.UsableBytes, f.Fits = &usable, &fits
+		f.ShortfallBytes = max(m.PeakBytes-usable, 0)
+	}
+	return f
+}
+
+// algebra writes each section in one line. When everything is of one type, the
+// line counts elements, states and activations together, as on paper; otherwise
+// states are bytes a parameter and activations bytes.
+func (l *Ledger) algebra() map[string]string {
+	out := map[string]string{}
+	p := &l.Recipe.Precision
+	state := p.WeightBytes + p.GradientBytes + p.MasterBytes + l.Recipe.Optimizer.MatrixMoments*p.MomentBytes
+	uniform := int64(0) // bytes of every element, 0 when they differ
+	if p.WeightBytes == p.GradientBytes && p.MomentBytes == p.WeightBytes && p.MasterBytes == 0 {
+		uniform = p.WeightBytes
+	}
+	for i := range l.Sections {
+		for j := range l.Sections[i].Components {
+			for _, t := range l.Sections[i].Components[j].Saved {
+				if t.DType.Bytes() != uniform {
+					uniform = 0
+				}
+			}
+		}
+	}
+	out["unit"] = "bytes"
+	if uniform > 0 {
+		out["unit"] = fmt.Sprintf("elements of %d bytes", uniform)
+	}
+	for i := range l.Sections {
+		s := &l.Sections[i]
+		parameters, saved := s.Sum((*Component).Parameters), s.Sum((*Component).SavedBytes)
+		line := parameters.Scale(state).Plus(saved)
+		if uniform > 0 {
+			line = parameters.Scale(state / uniform).Plus(s.Sum((*Component).SavedElems))
+		}
+		out[s.Name] = line.Simplify(&s.Values).String()
+		out[s.Name+"_parameters"] = parameters.Simplify(&s.Values).String()
+		out[s.Name+"_activations"] = saved.Simplify(&s.Values).String()
+		out[s.Name+"_forward_flops"] = s.Sum((*Component).FLOPs).Simplify(&s.Values).String()
+	}
+	return out
+}
+
+func (c *Case) rows(k *Compiled, tensors bool) ([]LedgerRow, error) {
+	l := k.Ledger
+	p := &c.Recipe.Precision
+	moments := c.Recipe.Optimizer.MatrixMoments * p.MomentBytes
+	var out []LedgerRow
+	for i := range l.Sections {
+		s := &l.Sections[i]
+		v := s.Values
+		v[SymB], v[SymS] = c.Setting.MicroBatch, c.Setting.Context
+		span := k.sections[i].span(c.Setting.Context, c.Setting.Convention)
+		for j := range s.Components {
+			comp := &s.Components[j]
+			n, err := comp.Parameters().Scale(s.Count).Eval(&v)
+			if err != nil {
+				return nil, err
+			}
+			saved, err := comp.SavedBytes().Scale(s.Count).Eval(&v)
+			if err != nil {
+				return nil, err
+			}
+			row := LedgerRow{
+				Section: s.Name, Component: comp.Name, Count: s.Count,
+				Algebra: comp.Parameters().Simplify(&v).String(), SavedAlgebra: comp.SavedBytes().Simplify(&v).String(),
+				Parameters: n, Gradients: n * p.GradientBytes, Optimizer: n * (p.MasterBytes + moments), Activations: saved,
+				FLOPs: comp.FLOPs().Float(&v, span) * float64(s.Count), LeftOut: comp.Excluded,
+			}
+			if tensors {
+				if row.Tensors, err = comp.tensors(&v, p); err != nil {
+					return nil, err
+				}
+			}
+			out = append(out, row)
+		}
+	}
+	return out, nil
+}
+
+func (c *Component) tensors(v *Values, p *Precision) ([]LedgerTensor, error) {
+	var out []LedgerTensor
+	list := func(kept string, all []Tensor) error {
+		for i := range all {
+			t := all[i]
+			if kept == "weight" {
+				t.DType = p.Weights
+			}
+			n, err := t.Bytes().Eval(v)
+			if err != nil {
+				return err
+			}
+			out = append(out, LedgerTensor{Name: t.Name, Kept: kept, Shape: shapeText(t.Shape), DType: t.DType.String(), Shard: t.Shard.String(), Bytes: n, Source: t.Source})
+		}
+		return nil
+	}
+	if err := list("weight", c.Weights); err != nil {
+		return nil, err
+	}
+	return out, list("saved", c.Saved)
+}
+
+func shapeText(shape []Expr) string {
+	text := "["
+	for i, d := range shape {
+		if i > 0 {
+			text += ", "
+		}
+		text += d.String()
+	}
+	return text + "]"
+}
