@@ -1,0 +1,153 @@
+package results
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// Column describes one column of the dataset, or of a [Table].
+type Column struct {
+	Name     string `json:"name"`
+	Type     string `json:"type"` // int32, int64, float64, bool or string
+	Unit     string `json:"unit"`
+	Meaning  string `json:"meaning"`
+	Nullable bool   `json:"nullable,omitempty"`
+
+	field int // index of the field in Row
+}
+
+// columns is the schema, derived once from the tags of Row.
+var columns = describe(reflect.TypeFor[Row]())
+
+var columnByName = func() map[string]*Column {
+	m := make(map[string]*Column, len(columns))
+	for i := range columns {
+		m[columns[i].Name] = &columns[i]
+	}
+	return m
+}()
+
+// columnsJSON is the schema as it stands in every file's metadata.
+var columnsJSON = func() string {
+	b, err := json.Marshal(columns)
+	if err != nil {
+		panic(fmt.Sprintf("results: %v", err)) // a column is plain text
+	}
+	return string(b)
+}()
+
+func describe(t reflect.Type) []Column {
+	cs := make([]Column, t.NumField())
+	for i := range cs {
+		f := t.Field(i)
+		name, encoding, _ := strings.Cut(f.Tag.Get("parquet"), ",")
+		cs[i] = Column{
+			Name: name, Type: f.Type.String(), Unit: f.Tag.Get("unit"), Meaning: f.Tag.Get("doc"),
+			Nullable: slices.Contains(strings.Split(encoding, ","), "optional"), field: i,
+		}
+	}
+	return cs
+}
+
+// Columns returns every column of a row, in order.
+func Columns() []Column { return slices.Clone(columns) }
+
+// LookupColumns returns the named columns in the order of names. A name that is
+// no column is a [*ColumnError] with the nearest one.
+func LookupColumns(names ...string) ([]Column, error) {
+	cs := make([]Column, 0, len(names))
+	for _, name := range names {
+		c, ok := columnByName[name]
+		if !ok {
+			return nil, &ColumnError{Name: name, Suggestion: nearestColumn(name)}
+		}
+		cs = append(cs, *c)
+	}
+	return cs, nil
+}
+
+// Value returns the row's value of c as int64, float64, bool or string, or nil
+// where a nullable column is empty. It panics if c is not a column of [Row].
+func (c *Column) Value(row *Row) any {
+	v := reflect.ValueOf(row).Elem().Field(c.field)
+	if c.Nullable && v.IsZero() {
+		return nil
+	}
+	switch v.Kind() {
+	case reflect.Int32, reflect.Int64:
+		return v.Int()
+	default:
+		return v.Interface()
+	}
+}
+
+// floatFields are the fields that must hold finite numbers.
+var floatFields = func() (fields []int) {
+	for _, c := range columns {
+		if c.Type == "float64" {
+			fields = append(fields, c.field)
+		}
+	}
+	return fields
+}()
+
+// checkFinite reports a NaN or an infinity: readers disagree about both, so they
+// must be classified by status before they reach a row.
+func checkFinite(row *Row) error {
+	v := reflect.ValueOf(row).Elem()
+	for _, i := range floatFields {
+		if x := v.Field(i).Float(); math.IsNaN(x) || math.IsInf(x, 0) {
+			return fmt.Errorf("results: case %d: %s is %v; a row holds finite numbers only", row.CaseID, columns[i].Name, x)
+		}
+	}
+	return nil
+}
+
+func nearestColumn(name string) string {
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = c.Name
+	}
+	return nearest(name, names)
+}
+
+// nearest returns the candidate that is the fewest edits from name, or "" when
+// none is close enough to be what was meant. A candidate that continues name
+// ("peak" → "peak_bytes") wins over edits.
+func nearest(name string, candidates []string) string {
+	best, bestCost := "", min(max(2, len(name)/3)+1, len(name))
+	for _, c := range candidates {
+		cost := editDistance(strings.ToLower(name), strings.ToLower(c))
+		if len(name) >= 3 && strings.HasPrefix(c, strings.ToLower(name)+"_") {
+			cost = 1
+		}
+		if cost < bestCost {
+			best, bestCost = c, cost
+		}
+	}
+	return best
+}
+
+// editDistance is the Levenshtein distance of two short names, in bytes.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,196 @@
+package results
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+)
+
+// Plan is what decides every byte of a dataset.
+type Plan struct {
+	// Name is the study's name.
+	Name string `json:"name"`
+	// Study is the study with all defaults filled in, as JSON. Spacing and the
+	// order of keys do not matter.
+	Study json.RawMessage `json:"study"`
+	// Catalogs is the hash of the model, hardware and price catalogs used.
+	Catalogs string `json:"catalogs"`
+	// Engine is the version of the engine that computes and writes the rows.
+	Engine string `json:"engine_version"`
+	// Cases is the size of the index space; case ids are in [0, Cases).
+	Cases int64 `json:"cases"`
+	// PartRows is the number of case ids in a part; the last may hold fewer.
+	PartRows int64 `json:"part_rows"`
+}
+
+// planFile is the plan as it stands in a dataset.
+type planFile struct {
+	RunID         string `json:"run_id"`
+	SchemaVersion int    `json:"schema_version"`
+	Plan
+}
+
+// maxParts bounds what a directory and a manifest can reasonably hold.
+const maxParts = 1_000_000
+
+// validate reports a plan no dataset can be made of, all problems at once.
+func (p *Plan) validate() error {
+	var problems []error
+	if p.Cases < 0 {
+		problems = append(problems, fmt.Errorf("cases is %d: must not be negative", p.Cases))
+	}
+	if p.PartRows <= 0 {
+		problems = append(problems, fmt.Errorf("part_rows is %d: must be at least 1", p.PartRows))
+	} else if n := p.parts(); n > maxParts {
+		problems = append(problems, fmt.Errorf("part_rows is %d: %d parts are more than %d; use at least %d rows a part",
+			p.PartRows, n, maxParts, (p.Cases+maxParts-1)/maxParts))
+	}
+	if _, err := canonicalJSON(p.Study); err != nil {
+		problems = append(problems, fmt.Errorf("study is not JSON: %w", err))
+	}
+	if err := errors.Join(problems...); err != nil {
+		return fmt.Errorf("results: plan: %w", err)
+	}
+	return nil
+}
+
+// parts is the number of parts; PartRows must be positive.
+func (p *Plan) parts() int64 {
+	n := p.Cases / p.PartRows
+	if p.Cases%p.PartRows != 0 {
+		n++
+	}
+	return n
+}
+
+// RunID is the identity of the dataset: the SHA-256 of the canonical plan and
+// the schema version, in hexadecimal.
+func (p *Plan) RunID() string {
+	study, err := canonicalJSON(p.Study)
+	if err != nil {
+		study = p.Study // validate reports it
+	}
+	canonical := *p
+	canonical.Study = study
+	b, err := json.Marshal(planFile{SchemaVersion: SchemaVersion, Plan: canonical})
+	if err != nil {
+		b = fmt.Appendf(nil, "%#v", canonical)
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+func (p *Plan) encode() ([]byte, error) {
+	return encodeJSON(planFile{RunID: p.RunID(), SchemaVersion: SchemaVersion, Plan: *p})
+}
+
+// diffPlans tells in lines what differs between a dataset's plan and another.
+func diffPlans(dataset planFile, now Plan) []string {
+	tree := func(schema int, p Plan) map[string]any {
+		var study any
+		if err := decodeNumbers(p.Study, &study); err != nil {
+			study = string(p.Study)
+		}
+		return map[string]any{
+			"name": p.Name, "study": study, "catalogs": p.Catalogs, "engine_version": p.Engine,
+			"cases": json.Number(strconv.FormatInt(p.Cases, 10)), "part_rows": json.Number(strconv.FormatInt(p.PartRows, 10)),
+			"schema_version": json.Number(strconv.Itoa(schema)),
+		}
+	}
+	return diffTrees(nil, "", tree(dataset.SchemaVersion, dataset.Plan), tree(SchemaVersion, now), "in the dataset", "now")
+}
+
+// diffTrees appends a line for each place where two JSON values differ.
+func diffTrees(lines []string, path string, a, b any, aName, bName string) []string {
+	if am, ok := a.(map[string]any); ok {
+		if bm, ok := b.(map[string]any); ok {
+			keys := maps.Clone(am)
+			maps.Copy(keys, bm)
+			for _, k := range slices.Sorted(maps.Keys(keys)) {
+				sub := k
+				if path != "" {
+					sub = path + "." + k
+				}
+				av, inA := am[k]
+				bv, inB := bm[k]
+				switch {
+				case !inA:
+					lines = append(lines, fmt.Sprintf("%s: not set %s, %s %s", sub, aName, compactJSON(bv), bName))
+				case !inB:
+					lines = append(lines, fmt.Sprintf("%s: %s %s, not set %s", sub, compactJSON(av), aName, bName))
+				default:
+					lines = diffTrees(lines, sub, av, bv, aName, bName)
+				}
+			}
+			return lines
+		}
+	}
+	if av, bv := compactJSON(a), compactJSON(b); av != bv {
+		lines = append(lines, fmt.Sprintf("%s: %s %s, %s %s", path, av, aName, bv, bName))
+	}
+	return lines
+}
+
+func compactJSON(v any) string {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(bytes.TrimSpace(b.Bytes()))
+}
+
+// canonicalJSON rewrites a document with sorted keys and no spaces, numbers as
+// they were written.
+func canonicalJSON(b []byte) ([]byte, error) {
+	var v any
+	if err := decodeNumbers(b, &v); err != nil {
+		return nil, err
+	}
+	return []byte(compactJSON(v)), nil
+}
+
+// decodeNumbers decodes one JSON document, keeping the text of its numbers.
+func decodeNumbers(b []byte, v any) error {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.UseNumber()
+	if err := dec.Decode(v); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("something follows the document")
+	}
+	return nil
+}
+
+// encodeJSON writes the files of a dataset: indented, so that people can read
+// them, and with a final newline.
+func encodeJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	err := enc.Encode(v)
+	return b.Bytes(), err
+}
+
+// decodeStrict decodes one JSON document whose keys must all be known.
+func decodeStrict(b []byte, v any) error {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("something follows the document")
+	}
+	return nil
+}

@@ -1,0 +1,76 @@
+package results
+
+// SchemaVersion is the version of the row schema. It is part of a dataset's run
+// id and changes whenever a column is added, removed, renamed or redefined.
+const SchemaVersion = 1
+
+// Status says what became of a case.
+const (
+	// StatusFits marks a case whose peak memory is within the usable memory.
+	StatusFits = "fits"
+	// StatusOOM marks a case that needs more memory than is usable.
+	StatusOOM = "oom"
+	// StatusRuledOut marks a case that cannot be laid out at all (a division
+	// that leaves a remainder, a plan the framework refuses). Its columns after
+	// the plan are 0.
+	StatusRuledOut = "ruled_out"
+)
+
+// Row is one evaluated case: one row of the dataset. Fields are in column
+// order. The parquet tag names the column and its encoding, unit and doc
+// describe it for people; this is the only place where a column is declared.
+//
+// Low-cardinality columns are dictionaries, byte counts are deltas (neighbours
+// in grid order are close), floats are byte-stream split. Text must be valid
+// UTF-8 and floats finite. An optional column is NULL where the field is zero.
+type Row struct {
+	CaseID int64 `parquet:"case_id,delta" unit:"index" doc:"position of the case in the study, from 0"`
+
+	Model       string `parquet:"model,dict" unit:"name" doc:"model architecture"`
+	Accelerator string `parquet:"accelerator,dict" unit:"name" doc:"accelerator from the hardware catalog"`
+	Recipe      string `parquet:"recipe,dict" unit:"name" doc:"precision recipe of weights, gradients and optimizer state"`
+	Profile     string `parquet:"profile,dict" unit:"name" doc:"framework profile: which tensors are kept and how they are buffered"`
+	Optimizer   string `parquet:"optimizer,dict" unit:"name" doc:"optimizer"`
+	Recompute   string `parquet:"recompute,dict" unit:"name" doc:"activation recomputation: none, selective or full"`
+	Attention   string `parquet:"attention,dict" unit:"name" doc:"attention kernel"`
+	Loss        string `parquet:"loss,dict" unit:"name" doc:"loss kernel"`
+	Status      string `parquet:"status,dict" unit:"name" doc:"fits, oom (needs more than is usable) or ruled_out (cannot be laid out; later columns are 0)"`
+	Reason      string `parquet:"reason,dict" unit:"code" doc:"why the case does not fit or is ruled out; empty when it fits"`
+
+	ContextTokens int64 `parquet:"context_tokens,dict" unit:"tokens" doc:"context length of a sequence"`
+	MicroBatch    int32 `parquet:"micro_batch,dict" unit:"sequences" doc:"sequences in one micro-batch of one data-parallel rank"`
+	GlobalBatch   int32 `parquet:"global_batch,dict" unit:"sequences" doc:"sequences in one optimizer step over all ranks"`
+	MicroBatches  int32 `parquet:"micro_batches,dict" unit:"count" doc:"micro-batches a data-parallel rank runs in one step (gradient accumulation)"`
+	GPUs          int32 `parquet:"gpus,dict" unit:"count" doc:"accelerators: tp × cp × pp × dp"`
+	TP            int32 `parquet:"tp,dict" unit:"ranks" doc:"tensor-parallel size"`
+	PP            int32 `parquet:"pp,dict" unit:"ranks" doc:"pipeline-parallel size"`
+	VPP           int32 `parquet:"vpp,dict" unit:"count" doc:"virtual pipeline: model chunks a pipeline rank holds"`
+	CP            int32 `parquet:"cp,dict" unit:"ranks" doc:"context-parallel size"`
+	EP            int32 `parquet:"ep,dict" unit:"ranks" doc:"expert-parallel size"`
+	DP            int32 `parquet:"dp,dict" unit:"ranks" doc:"data-parallel size"`
+	ZeRO          int32 `parquet:"zero,dict" unit:"stage" doc:"ZeRO/FSDP stage: 0 replicated, 1 optimizer state, 2 and gradients, 3 and parameters sharded over data-parallel ranks"`
+	SP            bool  `parquet:"sp" unit:"flag" doc:"sequence parallelism within the tensor-parallel group"`
+
+	ParametersTotal   int64 `parquet:"parameters_total,dict" unit:"parameters" doc:"trained parameters of the model, a tied matrix once"`
+	ParametersActive  int64 `parquet:"parameters_active,dict" unit:"parameters" doc:"parameters one token uses (routed experts by their share)"`
+	ParametersPerRank int64 `parquet:"parameters_per_rank,dict" unit:"parameters" doc:"parameters held by the fullest rank, before ZeRO sharding"`
+
+	WeightsBytes     int64 `parquet:"weights_bytes,delta" unit:"bytes" doc:"parameters on the peak rank"`
+	GradientsBytes   int64 `parquet:"gradients_bytes,delta" unit:"bytes" doc:"gradients on the peak rank"`
+	OptimizerBytes   int64 `parquet:"optimizer_bytes,delta" unit:"bytes" doc:"optimizer state on the peak rank, master weights included"`
+	ActivationsBytes int64 `parquet:"activations_bytes,delta" unit:"bytes" doc:"activations kept for backward on the peak rank, logits apart"`
+	LogitsBytes      int64 `parquet:"logits_bytes,delta" unit:"bytes" doc:"logits and the tensors of the loss on the peak rank"`
+	BuffersBytes     int64 `parquet:"buffers_bytes,delta" unit:"bytes" doc:"communication and framework buffers on the peak rank"`
+	RuntimeBytes     int64 `parquet:"runtime_bytes,delta" unit:"bytes" doc:"device context and allocator overhead on the peak rank"`
+	PeakBytes        int64 `parquet:"peak_bytes,delta" unit:"bytes" doc:"peak memory of the fullest rank"`
+	UsableBytes      int64 `parquet:"usable_bytes,dict" unit:"bytes" doc:"memory a process can allocate on the accelerator"`
+	HeadroomBytes    int64 `parquet:"headroom_bytes,delta" unit:"bytes" doc:"usable_bytes − peak_bytes; negative is the shortfall"`
+
+	ForwardFLOPs       float64 `parquet:"forward_flops,split" unit:"FLOP" doc:"one forward pass of the global batch, all ranks"`
+	ModelFLOPsStep     float64 `parquet:"model_flops_step,split" unit:"FLOP" doc:"forward and backward of one step, all ranks, without recomputation"`
+	HardwareFLOPsStep  float64 `parquet:"hardware_flops_step,split" unit:"FLOP" doc:"forward and backward of one step, all ranks, with recomputation"`
+	OptimizerFLOPsStep float64 `parquet:"optimizer_flops_step,split" unit:"FLOP" doc:"one optimizer update, all parameters once"`
+	TokensPerStep      int64   `parquet:"tokens_per_step,dict" unit:"tokens" doc:"tokens of one optimizer step: global_batch × context_tokens"`
+
+	PriceUSDPerGPUHour float64 `parquet:"price_usd_per_gpu_hour,optional,dict" unit:"USD/GPU/h" doc:"price of one accelerator for one hour; NULL when the catalog has no price"`
+}
