@@ -1,0 +1,113 @@
+package grids
+
+import "fmt"
+
+// A Cursor visits the cases lo … hi−1 in order, without allocating. Use it as
+//
+//	for c := grid.Cursor(lo, hi); c.Next(); {
+//		… c.Changed() … c.Point() …
+//	}
+type Cursor struct {
+	grid    *Grid
+	next    int64 // number of the case after the current one
+	hi      int64
+	changed int
+	point   []int32
+	levels  []place
+}
+
+// A place is where a cursor is at one level.
+type place struct {
+	domain []int32
+	runs   []run
+	run    int   // index of the current run
+	pos    int32 // current position in the domain
+	end    int32 // first position after the current run
+}
+
+// Cursor returns a cursor over the cases lo … hi−1; 0 ≤ lo ≤ hi ≤ Len.
+func (g *Grid) Cursor(lo, hi int64) *Cursor {
+	if lo < 0 || hi < lo || hi > g.Len() {
+		panic(fmt.Sprintf("grids: cases %d to %d of a grid of %d", lo, hi, g.Len()))
+	}
+	return &Cursor{grid: g, next: lo, hi: hi, changed: -1, point: make([]int32, len(g.axes)), levels: make([]place, len(g.axes))}
+}
+
+// Next moves to the next case and reports whether there is one.
+func (c *Cursor) Next() bool {
+	if c.next >= c.hi {
+		return false
+	}
+	c.next++
+	if c.changed < 0 {
+		c.seek(c.next - 1)
+		c.changed = 0
+		return true
+	}
+	// The deepest level that can advance does; the levels below it start over.
+	for k := len(c.levels) - 1; ; k-- {
+		p := &c.levels[k]
+		p.pos++
+		sameRun := p.pos < p.end
+		if !sameRun {
+			if p.run+1 == len(p.runs) {
+				continue
+			}
+			p.run++
+			r := &p.runs[p.run]
+			p.pos, p.end = r.pos, r.pos+r.n
+		}
+		c.point[k] = p.domain[p.pos]
+		c.changed = k
+		child := p.runs[p.run].child
+		for j := k + 1; j < len(c.levels); j++ {
+			child = c.enter(j, child)
+		}
+		return true
+	}
+}
+
+// enter puts level k at the first value of a node and returns its child.
+func (c *Cursor) enter(k int, id int32) int32 {
+	g := c.grid
+	runs := g.runsOf(id)
+	domain := g.domains[g.nodes[id].domain]
+	r := &runs[0]
+	c.levels[k] = place{domain: domain, runs: runs, pos: r.pos, end: r.pos + r.n}
+	c.point[k] = domain[r.pos]
+	return r.child
+}
+
+// seek puts every level where case i is.
+func (c *Cursor) seek(i int64) {
+	g := c.grid
+	id := g.root
+	for k := range c.levels {
+		child := c.enter(k, id)
+		p := &c.levels[k]
+		for p.run+1 < len(p.runs) && p.runs[p.run+1].start <= i {
+			p.run++
+		}
+		r := &p.runs[p.run]
+		child = r.child
+		count := g.nodes[child].count
+		i -= r.start
+		p.pos, p.end = r.pos+int32(i/count), r.pos+r.n
+		i %= count
+		c.point[k] = p.domain[p.pos]
+		id = child
+	}
+}
+
+// Index is the number of the current case.
+func (c *Cursor) Index() int64 { return c.next - 1 }
+
+// Changed is the first axis whose value differs from the previous case; all
+// axes before it are as they were. It is 0 for the first case of a cursor.
+func (c *Cursor) Changed() int { return c.changed }
+
+// Point is the current case as [Grid.At] gives it. It is valid until Next.
+func (c *Cursor) Point() []int32 { return c.point }
+
+// Value is what axis k holds in the current case.
+func (c *Cursor) Value(k int) Value { return c.grid.values[k][c.point[k]] }
