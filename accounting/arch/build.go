@@ -129,6 +129,12 @@ func (h heads) attention() Attention {
 	return Attention{Heads: h.q, KVHeads: h.kv, HeadDim: h.width, ValueDim: h.width, RotaryDim: h.width}
 }
 
+// norotary takes the rotary positions away: the positions are elsewhere.
+func (a Attention) norotary() Attention {
+	a.RotaryDim = 0
+	return a
+}
+
 // biases sets the biases of the four projections.
 func (a Attention) biases(qkv, o bool) Attention {
 	a.QBias, a.KBias, a.VBias, a.OBias = qkv, qkv, qkv, o
@@ -195,8 +201,7 @@ const (
 )
 
 // layerTypes reads which attention each of n layers has. Without the key, def
-// says it. With the number of layers overridden, a list is cut short, or
-// continued if it repeats a pattern.
+// says it.
 func (c *config) layerTypes(n int64, def func(i int64) string) func(i int64) string {
 	list := c.list("layer_types")
 	if list == nil {
@@ -213,19 +218,25 @@ func (c *config) layerTypes(n int64, def func(i int64) string) func(i int64) str
 		}
 		types[i] = s
 	}
-	have := int64(len(types))
-	if have != n && c.layers == 0 || have == 0 {
-		c.fail("layer_types", "lists %d layers; the model has %d", have, n)
+	return c.pattern("layer_types", types, n, def)
+}
+
+// pattern turns a list with one entry a layer into a function of the layer. It
+// must have n entries; where the number of layers is overridden, it is cut short
+// or its pattern continued.
+func (c *config) pattern(key string, list []string, n int64, def func(int64) string) func(int64) string {
+	have := int64(len(list))
+	if have == 0 || (have != n && c.layers == 0) {
+		c.fail(key, "lists %d layers; the model has %d", have, n)
 		return def
 	}
 	period := have
 	if n > have {
-		period = c.period(types)
-		if period == have {
-			c.fail("layer_types", "lists %d layers without a pattern that repeats; %d layers cannot follow from it", have, n)
+		if period = c.period(list); period == have {
+			c.fail(key, "lists %d layers without a pattern that repeats; %d layers cannot follow from it", have, n)
 		}
 	}
-	return func(i int64) string { return types[i%period] }
+	return func(i int64) string { return list[i%period] }
 }
 
 // period is the length of the shortest pattern that the list repeats.

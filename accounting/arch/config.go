@@ -125,6 +125,21 @@ func (c *config) ignore(keys ...string) {
 	}
 }
 
+// aliases gives a key another name: where only other is there, it stands for key.
+func (c *config) aliases(key, other string) {
+	v := c.obj.at[other]
+	if v == nil || v.v == nil {
+		c.ignore(other)
+		return
+	}
+	if w := c.obj.at[key]; w == nil || w.v == nil {
+		c.obj.at[key] = v
+		c.ignore(other)
+		return
+	}
+	c.find([]string{key, other})
+}
+
 // sub reads a nested object; an absent one reads as empty, so that its keys
 // take their defaults.
 func (c *config) sub(key string) *config {

@@ -20,7 +20,7 @@ type Counts struct {
 	ActiveLessEmbedding int64
 	ActiveLessEnds      int64
 
-	Embedding    int64 // token table (and the projections around it)
+	Embedding    int64 // token table
 	Position     int64 // learned positions
 	Head         int64 // head matrix and bias that are not the token table
 	NonEmbedding int64 // Total less Embedding, Position and Head

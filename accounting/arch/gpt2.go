@@ -15,8 +15,7 @@ func buildGPT2(c *config, _ string) *Model {
 	ffn := plain(c.quiet(4*d.hidden, "n_inner"), true, c.text("gelu_new", "activation_function"))
 	m := c.newModel(d, layerNorm(d.hidden), true)
 	m.Embedding.Positions = d.positions
-	a := h.attention().biases(true, true)
-	a.RotaryDim = 0
-	m.uniform(d.layers, pre(Layer{Name: "dense", Attention: a, FFN: &ffn}, layerNorm(d.hidden)))
+	l := Layer{Name: "dense", Attention: h.attention().biases(true, true).norotary(), FFN: &ffn}
+	m.uniform(d.layers, pre(l, layerNorm(d.hidden)))
 	return m
 }

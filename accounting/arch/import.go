@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"headroom/internal/suggest"
 )
 
 // Options change how a config.json is read. The zero value reads it as it is.
@@ -111,7 +113,7 @@ func (c *config) importModel() *Model {
 	case modelType == "":
 		c.fail("model_type", "is missing: without it the keys have no meaning; add it (llama, gpt2, qwen2, …) or give explicit dimensions")
 	default:
-		near := nearest(modelType, Types(), 3)
+		near := suggest.Nearest(modelType, Types(), 3)
 		hint := ""
 		if len(near) > 0 {
 			hint = "; the nearest known ones are " + strings.Join(near, ", ")

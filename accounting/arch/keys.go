@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"headroom/internal/suggest"
 )
 
 // Keys of published configs that change no shape, whatever the model_type:
@@ -91,7 +93,7 @@ func (d *document) refuseUnread(modelType string) {
 				}
 			}
 			slices.Sort(known)
-			if near := nearest(k, known, 1); len(near) > 0 && editDistance(k, near[0]) <= 2 {
+			if near := suggest.Nearest(k, known, 1); len(near) > 0 {
 				hint = "; did you mean " + near[0] + "?"
 			}
 			c.fail(k, "headroom does not know this key for model_type %q, and it may change shapes%s", modelType, hint)

@@ -103,7 +103,10 @@ type Layer struct {
 	FFNNorm      Norm // before the feed-forward
 	PostFFNNorm  Norm // on the feed-forward output, inside the residual branch
 
-	Parallel bool    // attention and feed-forward read the same input and are added once
+	Parallel bool // attention and feed-forward read the same input and are added once
+	// PostNorm says that InputNorm and FFNNorm come after the residual additions
+	// of attention and feed-forward instead of before them (BERT, GPT-1, OPT-350M).
+	PostNorm bool
 	Extras   []Extra // learned scalars and the like
 }
 

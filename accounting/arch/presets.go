@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"headroom/internal/suggest"
 )
 
 //go:embed data
@@ -171,5 +173,5 @@ func near(name string) []string {
 	for _, p := range catalog() {
 		known = append(known, p.Name)
 	}
-	return nearest(lastPart(name), known, 3)
+	return suggest.Nearest(lastPart(name), known, 3)
 }
