@@ -14,17 +14,16 @@ import (
 const longest = 128
 
 // Nearest returns at most max of the candidates that somebody who typed name
-// may have meant. Names are compared without regard to case
-// and with '-', '_', '.' and ' ' taken as the same letter.
+// may have meant. Only letters and digits are compared, without regard to case.
 //
 // A candidate qualifies when name, or the beginning of one that the other
 // abbreviates, is within one edit per three letters (an edit inserts, deletes,
 // replaces a letter or swaps two neighbours): h10 → h100-sxm, contxt →
-// context, micro_batch_size → micro_batch; or when it contains
-// the name: sxm → h100-sxm. Of those only the nearest, by that
-// measure, are returned; the shorter the remainder the earlier, and otherwise
-// in the order in which they were given, so the answer is deterministic.
-// Repeated candidates are returned once. It is empty when nothing is near.
+// context, micro_batch_size → micro_batch; or when it contains the name:
+// sxm → h100-sxm. Of those only the nearest by that measure are returned, the
+// one with the shortest remainder first and equals in the order in which they
+// were given, so the answer is deterministic. Repeated candidates are returned
+// once. The answer is empty when nothing is near.
 func Nearest(name string, candidates []string, max int) []string {
 	type scored struct {
 		name        string
@@ -98,7 +97,7 @@ func fold(s string) []rune {
 
 // edits returns the optimal string alignment distance (Levenshtein's with
 // swaps of neighbours) between a and b, and the least such distance between
-// one of them and any beginning of the other.
+// a and any beginning of b, or (one more) between b and any beginning of a.
 func edits(a, b []rune) (part, whole int) {
 	var before, last []int
 	row := make([]int, len(b)+1)
@@ -119,7 +118,7 @@ func edits(a, b []rune) (part, whole int) {
 				row[j] = min(row[j], before[j-2]+1)
 			}
 		}
-		part = min(part, row[len(b)]) // all of b against a[:i]
+		part = min(part, 1+row[len(b)]) // all of b against a[:i]: it says less than was typed
 	}
 	return min(part, slices.Min(row)), row[len(b)]
 }
