@@ -104,6 +104,7 @@ func (c *config) importModel() *Model {
 	case f != nil:
 		m := f.build(c, modelType)
 		m.Type, m.Source = modelType, f.source
+		m.Code = c.code(m)
 		return m
 	case modelType == "" && c.has("model_type"):
 		// refused by text, or empty

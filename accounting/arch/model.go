@@ -174,10 +174,3 @@ func (e Extra) Elements() int64 {
 	}
 	return n
 }
-
-// Code says how the published modelling code computes what the fields above
-// describe, where that changes which tensors autograd keeps.
-type Code struct {
-	FusedQKV    bool // one matrix for q, k and v; the three are views of its output
-	FusedGateUp bool // one matrix for gate and up
-}
