@@ -66,6 +66,7 @@ type term struct {
 	coef  int64
 	b, s  uint8
 	shard Shard
+	when  When
 }
 
 // Compile folds a ledger. It returns [ErrOverflow] for a model whose counts do
@@ -195,7 +196,7 @@ func (cs *compiledSection) addWeight(l *Ledger, s *Section, w *Tensor) error {
 // addTerms folds the size of one saved tensor into polynomial terms of B and S.
 func addTerms(into *[]term, s *Section, t *Tensor) error {
 	for _, m := range t.Bytes() {
-		k := term{b: m.Pow[SymB], s: m.Pow[SymS], shard: t.Shard}
+		k := term{b: m.Pow[SymB], s: m.Pow[SymS], shard: t.Shard, when: t.When}
 		m.Pow[SymB], m.Pow[SymS] = 0, 0
 		coef, err := m.Eval(&s.Values)
 		if err != nil {
@@ -212,7 +213,7 @@ func addTerms(into *[]term, s *Section, t *Tensor) error {
 
 func appendTerm(terms []term, k term) []term {
 	for i := range terms {
-		if t := &terms[i]; t.b == k.b && t.s == k.s && t.shard == k.shard {
+		if t := &terms[i]; t.b == k.b && t.s == k.s && t.shard == k.shard && t.when == k.when {
 			t.coef += k.coef
 			return terms
 		}

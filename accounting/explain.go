@@ -146,7 +146,7 @@ func (c *Case) Explain(tensors bool) (*Explanation, error) {
 	}
 	e.FLOPs = c.flopsFields(k, &r)
 	e.Memory = c.memoryFields(&r.Memory)
-	e.Algebra = k.Ledger.algebra()
+	e.Algebra = k.Ledger.At(c.Setting.MicroBatch, c.Setting.Context).algebra()
 	if e.Ledger, err = c.rows(k, tensors); err != nil {
 		return nil, err
 	}
@@ -244,7 +244,7 @@ func (l *Ledger) algebra() map[string]string {
 }
 
 func (c *Case) rows(k *Compiled, tensors bool) ([]LedgerRow, error) {
-	l := k.Ledger
+	l := k.Ledger.At(c.Setting.MicroBatch, c.Setting.Context)
 	p := &c.Recipe.Precision
 	moments := c.Recipe.Optimizer.MatrixMoments * p.MomentBytes
 	var out []LedgerRow

@@ -1,6 +1,8 @@
 package accounting
 
 import (
+	"slices"
+
 	"headroom/accounting/arch"
 )
 
@@ -144,6 +146,22 @@ func NewLedger(m *arch.Model, r Recipe, p *Profile) *Ledger {
 		}
 	}
 	return l
+}
+
+// At returns the ledger as it is for micro-batches of b sequences of s tokens:
+// without the saved tensors that do not exist at that size.
+func (l *Ledger) At(b, s int64) *Ledger {
+	out := *l
+	out.Sections = slices.Clone(l.Sections)
+	for i := range out.Sections {
+		sec := &out.Sections[i]
+		sec.Components = slices.Clone(sec.Components)
+		for j := range sec.Components {
+			c := &sec.Components[j]
+			c.Saved = slices.DeleteFunc(slices.Clone(c.Saved), func(t Tensor) bool { return !t.When.Holds(b, s) })
+		}
+	}
+	return &out
 }
 
 // Section returns the section of that name, or nil.

@@ -67,6 +67,9 @@ func sumTerms(terms []term, b, s, vocabRows int64, d *[numShards]int64) (int64, 
 	var sum int64
 	for i := range terms {
 		t := &terms[i]
+		if !t.when.Holds(b, s) {
+			continue
+		}
 		x := t.coef
 		var err error
 		for range t.b {

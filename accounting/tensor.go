@@ -72,6 +72,22 @@ type Tensor struct {
 	Untrained bool
 	// Source says which code keeps the tensor, for saved activations.
 	Source string
+	// When limits the sizes at which a saved tensor exists.
+	When When
+}
+
+// When says at which micro-batches and contexts a saved tensor exists; the zero
+// value says always. Code takes another path where a batch is a single sequence
+// (a view in place of a copy) or where the context passes a sliding window.
+type When struct {
+	MaxBatch, MinBatch     int64 // 0 = no limit
+	MaxContext, MinContext int64 // 0 = no limit
+}
+
+// Holds says whether b sequences of s tokens are within the limits.
+func (w When) Holds(b, s int64) bool {
+	return b >= w.MinBatch && s >= w.MinContext &&
+		(w.MaxBatch == 0 || b <= w.MaxBatch) && (w.MaxContext == 0 || s <= w.MaxContext)
 }
 
 // Elems is the number of elements, as algebra.

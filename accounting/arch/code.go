@@ -11,7 +11,6 @@ type Code struct {
 	Norm         NormCode // norms of the hidden state
 	HeadNorm     NormCode // norms of queries and keys
 	HeadNormLate bool     // queries and keys are normalised after the rotary embedding
-	PostNorm     bool     // PostAttnNorm and PostFFNNorm follow the residual addition
 
 	Rope     RopeCode
 	KV       KVCode
@@ -58,7 +57,7 @@ type RopeCode struct {
 	// Cat says that the rotated part is concatenated with the rest, which leaves
 	// queries and keys laid out heads first; flash attention's output then has that
 	// layout too, and the output projection keeps a copy of it.
-	Cat bool
+	Cat    bool
 	ByKind bool // sliding and full layers have tables of their own (Gemma 3)
 	Back   bool // the result is cast back to the type the queries came in
 	Half   bool // the tables hold each angle once, not twice (gpt-oss)

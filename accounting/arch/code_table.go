@@ -45,7 +45,7 @@ var codes = map[string]Code{
 		k.FusedQKV, k.ExplicitMask, k.BiasAfter, k.Softmax = true, true, true, SoftmaxHidden
 	}),
 	"openai-gpt": layerNormCode.with(func(k *Code) {
-		k.FusedQKV, k.EagerOnly, k.PostNorm, k.Softmax = true, true, true, SoftmaxNative
+		k.FusedQKV, k.EagerOnly, k.Softmax = true, true, SoftmaxNative
 	}),
 	"gpt_neo": layerNormCode.with(func(k *Code) { k.EagerOnly, k.Scores, k.Softmax = true, ScoresFP32, SoftmaxNative }),
 	"gptj": layerNormCode.with(func(k *Code) {
@@ -85,8 +85,6 @@ func (k Code) with(change func(*Code)) Code {
 func (c *config) code(m *Model) Code {
 	k := codes[m.Type]
 	switch m.Type {
-	case "opt":
-		k.PostNorm = !c.flag(true, "do_layer_norm_before")
 	case "falcon":
 		k.ALiBiMask = c.flag(false, "alibi")
 		k.OneDropout = c.flag(false, "new_decoder_architecture") || c.flag(true, "parallel_attn")
