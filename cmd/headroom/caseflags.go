@@ -1,0 +1,257 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"headroom/accounting"
+	"headroom/accounting/arch"
+
+	"github.com/spf13/cobra"
+)
+
+// caseFlags are the flags that describe one case, shared by the commands that
+// look at one. The names are Megatron's or Hugging Face's where those exist.
+type caseFlags struct {
+	model       string
+	layers      size
+	dims        dimensionFlags
+	opt         accounting.Options
+	seq, mb, gb size
+	gpus        size
+	tokens      size
+	tp, pp, vpp size
+	cp, ep, etp size
+	dp          size
+	zero        int64
+	sp          bool
+	asPublished bool
+	capacity    capacity
+}
+
+// dimensionFlags describe a model that has no config.json.
+type dimensionFlags struct {
+	body                            string
+	hidden, heads, kvHeads, headDim size
+	ffn, vocab, maxPositions        size
+	window, experts, topK, shared   size
+	tied, bias, gated               bool
+}
+
+func (f *caseFlags) register(cmd *cobra.Command) {
+	p := cmd.Flags()
+	p.SortFlags = false
+	p.StringVarP(&f.model, "model", "m", "", "model `NAME`, a Hugging Face config.json, or its directory")
+	p.Var(&f.layers, "layers", "cut or extend the model to so many layers")
+	p.Var(&f.seq, "seq", "context length in tokens (default 4096, or the model's longest)")
+	p.Var(&f.mb, "micro-batch", "sequences a rank runs at once (default 1)")
+	p.Var(&f.gb, "global-batch", "sequences of one optimizer step")
+	p.Var(&f.tokens, "tokens", "tokens of the whole training run, such as 1T")
+
+	p.Var(&f.gpus, "gpus", "number of GPUs")
+	p.Var(&f.capacity, "capacity", "memory a process can allocate, such as 80GB or 80GiB")
+	p.Var(&f.tp, "tp", "tensor-parallel size")
+	p.BoolVar(&f.sp, "sp", false, "sequence parallelism within the tensor-parallel group")
+	p.Var(&f.pp, "pp", "pipeline stages")
+	p.Var(&f.vpp, "vpp", "virtual pipeline: chunks of layers a stage holds")
+	p.Var(&f.cp, "cp", "context-parallel size")
+	p.Var(&f.ep, "ep", "expert-parallel size")
+	p.Var(&f.etp, "etp", "tensor-parallel size inside an expert")
+	p.Var(&f.dp, "dp", "data-parallel size")
+	p.Int64Var(&f.zero, "zero", 0, "ZeRO `STAGE` 0…3: 1 shards optimizer state, 2 and gradients, 3 and weights (FSDP)")
+
+	p.StringVar(&f.opt.Recipe, "recipe", "", "precision `RECIPE`: "+strings.Join(accounting.PrecisionNames(), ", "))
+	p.StringVar(&f.opt.Profile, "profile", "", "framework `PROFILE`: "+strings.Join(accounting.ProfileNames(), ", "))
+	p.StringVar(&f.opt.Optimizer, "optimizer", "", "`OPTIMIZER`: "+strings.Join(accounting.OptimizerNames(), ", "))
+	p.StringVar(&f.opt.Attention, "attention", "", "attention `KERNEL`: flash or unfused")
+	p.StringVar(&f.opt.Recompute, "recompute", "", "activations computed again in backward: `none`, selective or full")
+	p.StringVar(&f.opt.Loss, "loss", "", "loss `KERNEL`: eager, fused or chunked")
+	p.StringVar(&f.opt.Dropout, "dropout", "", "dropout probability `P`")
+	p.StringVar(&f.opt.Convention, "flops", "", "count attention `causal` (half of S²) or full")
+	p.BoolVar(&f.asPublished, "as-published", true, "leave out of memory what the profile's published sheet leaves out")
+
+	d := &f.dims
+	p.StringVar(&d.body, "body", "", "explicit dimensions: conventions of the layers, `llama`, gpt or seed")
+	p.Var(&d.hidden, "hidden", "explicit dimensions: model width")
+	p.Var(&d.heads, "heads", "explicit dimensions: attention heads")
+	p.Var(&d.kvHeads, "kv-heads", "explicit dimensions: key/value heads")
+	p.Var(&d.headDim, "head-dim", "explicit dimensions: width of a head")
+	p.Var(&d.ffn, "ffn", "explicit dimensions: feed-forward width")
+	p.Var(&d.vocab, "vocab", "explicit dimensions: vocabulary rows")
+	p.Var(&d.maxPositions, "max-positions", "explicit dimensions: longest context")
+	p.Var(&d.window, "window", "explicit dimensions: sliding attention window")
+	p.Var(&d.experts, "experts", "explicit dimensions: routed experts")
+	p.Var(&d.topK, "top-k", "explicit dimensions: experts a token uses")
+	p.Var(&d.shared, "shared-ffn", "explicit dimensions: width of the shared experts together")
+	p.BoolVar(&d.tied, "tied", false, "explicit dimensions: the head shares the embedding")
+	p.BoolVar(&d.bias, "bias", false, "explicit dimensions: biases in attention and feed-forward")
+	p.BoolVar(&d.gated, "gated", false, "explicit dimensions: three feed-forward matrices instead of two")
+
+	dynamic(cmd, "model", true, modelNames)
+	fixed(cmd, "recipe", accounting.PrecisionNames()...)
+	fixed(cmd, "profile", accounting.ProfileNames()...)
+	fixed(cmd, "optimizer", accounting.OptimizerNames()...)
+	fixed(cmd, "attention", "flash", "unfused")
+	fixed(cmd, "recompute", "none", "selective", "full")
+	fixed(cmd, "loss", "eager", "fused", "chunked")
+	fixed(cmd, "flops", "causal", "full")
+	fixed(cmd, "body", "llama", "gpt", "seed")
+	fixed(cmd, "zero", "0", "1", "2", "3")
+}
+
+// options reads the flags. Everything that is wrong with them is an error of
+// usage, with the nearest names.
+func (f *caseFlags) options(s *state, cmd *cobra.Command) (accounting.Options, error) {
+	o := f.opt
+	m, err := f.findModel(s, cmd)
+	if err != nil {
+		return o, err
+	}
+	o.Model = m
+	o.Context, o.MicroBatch, o.GlobalBatch = int64(f.seq), int64(f.mb), int64(f.gb)
+	o.Tokens, o.GPUs = int64(f.tokens), int64(f.gpus)
+	o.TP, o.PP, o.VPP, o.CP = int64(f.tp), int64(f.pp), int64(f.vpp), int64(f.cp)
+	o.EP, o.ETP, o.DP = int64(f.ep), int64(f.etp), int64(f.dp)
+	given := cmd.Flags().Changed
+	if given("sp") {
+		o.SP = &f.sp
+	}
+	if given("zero") {
+		if f.zero < 0 || f.zero > 3 {
+			return o, usage("", "--zero %d: a ZeRO stage is 0, 1, 2 or 3", f.zero)
+		}
+		o.ZeRO = &f.zero
+	}
+	o.WithEmbedding = !f.asPublished
+	o.UsableBytes = f.capacity.Bytes
+	return o, nil
+}
+
+// resolve reads the flags and fills in the defaults.
+func (f *caseFlags) resolve(s *state, cmd *cobra.Command) (*accounting.Case, error) {
+	o, err := f.options(s, cmd)
+	if err != nil {
+		return nil, err
+	}
+	c, err := o.Resolve()
+	return c, misuse(err, "")
+}
+
+// findModel finds the model by name, file, directory or dimensions.
+func (f *caseFlags) findModel(s *state, cmd *cobra.Command) (*arch.Model, error) {
+	if given := dimensionsGiven(cmd); len(given) > 0 {
+		if f.model != "" {
+			return nil, usage("leave out --model to describe a model by its dimensions", "--%s and --model %s cannot be combined", given[0], f.model)
+		}
+		return f.dims.model(cmd, int64(f.layers))
+	}
+	if f.model == "" {
+		return nil, usage("headroom models lists the names; a config.json, its directory, or --hidden --layers --vocab will do too", "no model was given: write --model NAME")
+	}
+	return s.findModel(f.model, arch.Options{Layers: int64(f.layers)})
+}
+
+var dimensionNames = []string{
+	"body", "hidden", "heads", "kv-heads", "head-dim", "ffn", "vocab", "max-positions", "window",
+	"experts", "top-k", "shared-ffn", "tied", "bias", "gated",
+}
+
+func dimensionsGiven(cmd *cobra.Command) (names []string) {
+	for _, n := range dimensionNames {
+		if cmd.Flags().Changed(n) {
+			names = append(names, n)
+		}
+	}
+	return names
+}
+
+func (d *dimensionFlags) model(cmd *cobra.Command, layers int64) (*arch.Model, error) {
+	dims := arch.Dimensions{
+		Name: "custom", Body: d.body, Hidden: int64(d.hidden), Layers: layers, Vocab: int64(d.vocab),
+		Heads: int64(d.heads), KVHeads: int64(d.kvHeads), HeadDim: int64(d.headDim), FFN: int64(d.ffn),
+		MaxPositions: int64(d.maxPositions), Window: int64(d.window),
+		Experts: int64(d.experts), TopK: int64(d.topK), SharedFFN: int64(d.shared),
+	}
+	for _, b := range []struct {
+		flag string
+		from *bool
+		to   **bool
+	}{{"tied", &d.tied, &dims.Tied}, {"bias", &d.bias, &dims.Bias}, {"gated", &d.gated, &dims.Gated}} {
+		if cmd.Flags().Changed(b.flag) {
+			*b.to = b.from
+		}
+	}
+	m, err := dims.Model()
+	return m, misuse(err, "a model by its dimensions needs at least --hidden --layers --vocab")
+}
+
+// findModel finds a model: an embedded name first, so that a name means the same
+// in every directory, then a file or directory, then the Hugging Face cache.
+func (s *state) findModel(name string, opt arch.Options) (*arch.Model, error) {
+	const hint = "headroom models lists the names; a path to a config.json or its directory, or --hidden --layers --vocab, will do too"
+	looksLikePath := strings.HasSuffix(name, ".json") || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "~") || filepath.IsAbs(name)
+	var unknown error
+	if !looksLikePath {
+		m, err := arch.Lookup(name, opt)
+		var missing *arch.UnknownModelError
+		if err == nil || !errors.As(err, &missing) {
+			return m, misuse(err, "")
+		}
+		unknown = err
+	}
+	path := name
+	if rest, ok := strings.CutPrefix(name, "~/"); ok && s.Home != "" {
+		path = filepath.Join(s.Home, rest)
+	}
+	switch isDir, ok := s.exists(path); {
+	case ok && isDir:
+		fsys := s.Dir(path)
+		m, err := arch.FromDir(fsys, ".", opt)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, usage("", "%s has no config.json", name)
+		}
+		return rename(m, name), misuse(err, "")
+	case ok:
+		fsys, base := s.open(path)
+		m, err := arch.FromFile(fsys, base, opt)
+		return rename(m, name), misuse(err, "")
+	case looksLikePath:
+		return nil, usage(hint, "%s: no such file or directory", name)
+	}
+	if strings.Count(name, "/") == 1 {
+		m, err := arch.FromHubCache(s.Dir(s.hubCache()), name, opt)
+		if err == nil || !errors.Is(err, fs.ErrNotExist) {
+			return m, misuse(err, "")
+		}
+	}
+	return nil, misuse(unknown, hint)
+}
+
+// rename calls a model from a file by the path the user wrote.
+func rename(m *arch.Model, name string) *arch.Model {
+	if m != nil {
+		m.Name = name
+	}
+	return m
+}
+
+// hubCache is where Hugging Face tools keep what they downloaded.
+func (s *state) hubCache() string {
+	if dir := s.Env["HF_HUB_CACHE"]; dir != "" {
+		return dir
+	}
+	if dir := s.Env["HF_HOME"]; dir != "" {
+		return filepath.Join(dir, "hub")
+	}
+	return filepath.Join(s.Home, ".cache", "huggingface", "hub")
+}
+
+func modelNames() []string {
+	var names []string
+	for _, p := range arch.Presets() {
+		names = append(names, p.Name)
+	}
+	return names
+}

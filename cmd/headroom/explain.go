@@ -1,0 +1,61 @@
+package main
+
+import (
+	"errors"
+
+	"headroom/accounting"
+
+	"github.com/spf13/cobra"
+)
+
+func newExplain(s *state) *cobra.Command {
+	var f caseFlags
+	var tensors bool
+	cmd := &cobra.Command{
+		Use:   "explain --model NAME [flags]",
+		Short: "Show the ledger of one case: parameters, memory, FLOPs, and why",
+		Long: `explain takes one case apart: what each component of the model costs in
+parameters, gradients, optimizer state, kept activations and FLOPs, as algebra and
+as numbers, what the worst rank needs at its worst moment, and what was assumed.
+
+Whatever is not given has a default, which the output states. Sizes take K M B T
+(decimal) and Ki Mi Gi (binary).`,
+		Example: `  headroom explain --model llama-3.1-8b --seq 8192
+  headroom explain --model seed-gpt2-xl --seq 1024 --capacity 80GB
+  headroom explain --model ./config.json --gpus 64 --tp 8 --zero 1 --recompute selective
+  headroom explain --hidden 4096 --layers 32 --heads 32 --kv-heads 8 --ffn 14336 --vocab 128256
+  headroom explain --model gpt2 --json | jq .memory.peak_bytes`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := f.resolve(s, cmd)
+			if err != nil {
+				return err
+			}
+			e, err := c.Explain(tensors)
+			if errors.Is(err, accounting.ErrOverflow) {
+				return usage("", "%v: the sizes are too large", err)
+			}
+			if err != nil {
+				return err
+			}
+			if s.JSON {
+				return s.writeJSON(e) // a case that cannot exist is an answer too
+			}
+			if e.Status == "ruled_out" {
+				return usage("change the plan; headroom sweep with plan: auto tries every one that is possible", "%s", ruledOut(e))
+			}
+			return s.printExplanation(e, c)
+		},
+	}
+	f.register(cmd)
+	cmd.Flags().BoolVar(&tensors, "tensors", false, "list every stored tensor under its component")
+	return cmd
+}
+
+// ruledOut tells why a case cannot exist.
+func ruledOut(e *accounting.Explanation) string {
+	if n := len(e.Notes); n > 0 {
+		return e.Notes[n-1]
+	}
+	return "this case can not exist: " + e.Reason
+}

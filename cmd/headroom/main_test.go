@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain makes the test binary the headroom command when a script asks for it.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"headroom": main})
+}
+
+// TestScripts runs the command line from outside: testdata/script/*.txtar.
+func TestScripts(t *testing.T) { testscript.Run(t, scriptParams("testdata/script")) }
+
+func scriptParams(dir string) testscript.Params {
+	return testscript.Params{
+		Dir:                 dir,
+		RequireExplicitExec: true,
+		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("TERM", "dumb")
+			env.Setenv("NO_COLOR", "1")
+			env.Setenv("GOCOVERDIR", env.WorkDir)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": cmdExits,
+			"json":  cmdJSON,
+		},
+	}
+}
+
+// cmdExits runs a command and demands an exit code: exits 2 headroom explain.
+func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE command [args...]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	if err != nil {
+		var exit interface{ ExitCode() int }
+		if e, ok := err.(interface{ ExitCode() int }); ok {
+			exit = e
+		} else {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// cmdJSON compares values in the last standard output, or in a file of the
+// script: json [FILE] path value [path value]... A path is like
+// memory.peak_bytes or ledger.0.component; the value is JSON, or text.
+func cmdJSON(ts *testscript.TestScript, neg bool, args []string) {
+	text := ts.ReadFile("stdout")
+	if len(args)%2 == 1 {
+		text, args = ts.ReadFile(args[0]), args[1:]
+	}
+	dec := json.NewDecoder(strings.NewReader(text))
+	dec.UseNumber()
+	var doc any
+	ts.Check(dec.Decode(&doc))
+	if dec.More() {
+		ts.Fatalf("more than one JSON document")
+	}
+	for i := 0; i < len(args); i += 2 {
+		got := dig(doc, args[i])
+		if (got == args[i+1]) == neg {
+			ts.Fatalf("%s is %s, want %s", args[i], got, args[i+1])
+		}
+	}
+}
+
+// dig finds a value in a JSON document and writes it as text; "absent" when it is not there.
+func dig(doc any, path string) string {
+	for _, key := range strings.Split(path, ".") {
+		switch v := doc.(type) {
+		case map[string]any:
+			x, ok := v[key]
+			if !ok {
+				return "absent"
+			}
+			doc = x
+		case []any:
+			if key == "len" {
+				return strconv.Itoa(len(v))
+			}
+			i, err := strconv.Atoi(key)
+			if err != nil || i >= len(v) {
+				return "absent"
+			}
+			doc = v[i]
+		default:
+			return "absent"
+		}
+	}
+	switch v := doc.(type) {
+	case string:
+		return v
+	case json.Number:
+		return v.String()
+	default:
+		var b bytes.Buffer
+		enc := json.NewEncoder(&b)
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(v); err != nil {
+			return fmt.Sprint(err)
+		}
+		return strings.TrimSpace(b.String())
+	}
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// writeJSON answers a machine.
+func (s *state) writeJSON(v any) error {
+	enc := json.NewEncoder(s.Stdout)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// A grid of text: a header and rows of cells. Columns whose header begins with
+// '>' are aligned to the right.
+type textTable struct {
+	header []string
+	rows   [][]string
+}
+
+func table(header ...string) *textTable { return &textTable{header: header} }
+
+func (t *textTable) add(cells ...string) { t.rows = append(t.rows, cells) }
+
+// write prints the table with each line after indent; bold emphasises the header.
+func (t *textTable) write(w io.Writer, indent string, bold func(string) string) {
+	width := make([]int, len(t.header))
+	right := make([]bool, len(t.header))
+	head := make([]string, len(t.header))
+	titled := false
+	for i, h := range t.header {
+		head[i] = strings.TrimPrefix(h, ">")
+		right[i] = head[i] != h
+		width[i] = utf8.RuneCountInString(head[i])
+		titled = titled || head[i] != ""
+	}
+	for _, r := range t.rows {
+		for i, c := range r {
+			width[i] = max(width[i], utf8.RuneCountInString(c))
+		}
+	}
+	line := func(cells []string) string {
+		var b strings.Builder
+		for i, c := range cells {
+			if i > 0 {
+				b.WriteString("  ")
+			}
+			pad := strings.Repeat(" ", width[i]-utf8.RuneCountInString(c))
+			if right[i] {
+				b.WriteString(pad + c)
+			} else {
+				b.WriteString(c + pad)
+			}
+		}
+		return strings.TrimRight(b.String(), " ")
+	}
+	if titled {
+		fmt.Fprintf(w, "%s%s\n", indent, bold(line(head)))
+	}
+	for _, r := range t.rows {
+		fmt.Fprintf(w, "%s%s\n", indent, line(r))
+	}
+}
+
+// bold is for headings, where a person looks at a terminal that can show it.
+func (s *state) bold(text string) string {
+	if !s.color(s.Stdout) {
+		return text
+	}
+	return "\x1b[1m" + text + "\x1b[0m"
+}
+
+// thousands writes an integer in groups of three.
+func thousands(n int64) string {
+	digits := strconv.FormatInt(n, 10)
+	sign := ""
+	if digits[0] == '-' {
+		sign, digits = "-", digits[1:]
+	}
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return sign + digits
+}
+
+const (
+	gib = 1 << 30
+	gb  = 1e9
+)
+
+// inGiB writes bytes as people are shown them: GiB with two decimals.
+func inGiB(bytes int64) string {
+	if bytes != 0 && bytes > -gib/100 && bytes < gib/100 {
+		return strconv.FormatFloat(float64(bytes)/(1<<20), 'f', 2, 64) + " MiB"
+	}
+	return strconv.FormatFloat(float64(bytes)/gib, 'f', 2, 64) + " GiB"
+}
+
+// significant writes x with four significant digits, large and small ones with a
+// decimal suffix or exponent.
+func significant(x float64) string {
+	a := math.Abs(x)
+	switch {
+	case x == 0:
+		return "0"
+	case a >= 1e15 || a < 1e-3:
+		return strconv.FormatFloat(x, 'e', 3, 64)
+	case a >= 1e4:
+		return thousands(int64(math.Round(x)))
+	}
+	digits := 3 - int(math.Floor(math.Log10(a)))
+	return strconv.FormatFloat(x, 'f', max(digits, 0), 64)
+}
+
+// whole writes a count that is kept as a float; beyond 2⁵³ not every digit is known.
+func whole(x float64) string {
+	if math.Abs(x) < 1<<53 && x == math.Trunc(x) {
+		return thousands(int64(x))
+	}
+	return strconv.FormatFloat(x, 'e', 6, 64)
+}
+
+func percent(part, of float64) string {
+	if of == 0 {
+		return ""
+	}
+	return strconv.FormatFloat(100*part/of, 'f', 2, 64) + " %"
+}
+
+// plural writes a number with its noun.
+func plural(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return thousands(n) + " " + noun + "s"
+}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// run does what the arguments say and returns the exit code.
+func run(s *state) (code int) {
+	out := &checkedWriter{w: bufio.NewWriterSize(s.Stdout.Writer, 1<<16)}
+	s.Stdout = &stream{Writer: out, TTY: s.Stdout.TTY, Width: s.Stdout.Width}
+	defer func() {
+		if r := recover(); r != nil {
+			fmt.Fprintf(s.Stderr, "headroom: internal error: %v\nhint: this is a bug in headroom; HEADROOM_DEBUG=1 shows where it happened\n", r)
+			if s.Env["HEADROOM_DEBUG"] != "" {
+				fmt.Fprintf(s.Stderr, "%s", debug.Stack())
+			}
+			code = exitInternal
+		}
+		if err := out.flush(); err != nil && code == exitOK {
+			fmt.Fprintf(s.Stderr, "headroom: writing to standard output: %v\n", err)
+			code = exitIO
+		}
+	}()
+
+	s.Level = new(slog.LevelVar)
+	s.Level.Set(slog.LevelWarn)
+	root := newRoot(s)
+	root.SetArgs(s.Args)
+	cmd, err := root.ExecuteC()
+	switch {
+	case err == nil:
+		return exitOK
+	case cmd == root && strings.HasPrefix(err.Error(), "unknown command"):
+		err = unknownCommand(root, s.Args)
+	}
+	return s.report(cmd, err)
+}
+
+func newRoot(s *state) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "headroom",
+		Short: "Plan the training of transformers: does it fit, how long, how much",
+		Long: `headroom answers, before anyone rents a GPU: does it fit (memory, by component),
+how much work it is (FLOPs), and what to rent: for one configuration, or for
+millions of them written to a Parquet dataset.
+
+` + exitCodes,
+		Example: `  headroom explain --model llama-3.1-8b --seq 8192    # one case, every number
+  headroom limit --model gpt2-xl --capacity 80GB      # the largest batch that fits
+  headroom sweep                                      # the preset study, on embedded data`,
+		Version:                    version(),
+		SilenceUsage:               true,
+		SilenceErrors:              true,
+		DisableSuggestions:         true,
+		SuggestionsMinimumDistance: 1,
+	}
+	root.SetVersionTemplate("headroom {{.Version}}\n")
+	root.SetIn(s.Stdin)
+	root.SetOut(s.Stdout)
+	root.SetErr(s.Stderr)
+	root.SetFlagErrorFunc(flagError)
+
+	level := "warn"
+	g := root.PersistentFlags()
+	g.BoolVar(&s.JSON, "json", false, "machine-readable results on standard output")
+	g.BoolVarP(&s.Quiet, "quiet", "q", false, "no progress, only results and errors")
+	g.StringVar(&level, "log-level", level, "debug, info, warn or error, on standard error")
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		if err := s.Level.UnmarshalText([]byte(level)); err != nil {
+			return usage("use debug, info, warn or error", "--log-level %q is no log level", level)
+		}
+		s.Log = s.logger()
+		return nil
+	}
+	fixed(root, "log-level", "debug", "info", "warn", "error")
+
+	root.AddCommand(newExplain(s), newModels(s))
+	return root
+}
+
+// fixed completes a flag from a fixed list.
+func fixed(cmd *cobra.Command, flag string, values ...string) {
+	err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+	if err != nil {
+		panic(err) // the flag does not exist: caught by any test
+	}
+}
+
+// dynamic completes a flag from a list made when it is asked for, beside files
+// when those are possible values too.
+func dynamic(cmd *cobra.Command, flag string, files bool, values func() []string) {
+	directive := cobra.ShellCompDirectiveNoFileComp
+	if files {
+		directive = cobra.ShellCompDirectiveDefault
+	}
+	err := cmd.RegisterFlagCompletionFunc(flag, func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		var out []string
+		for _, v := range values() {
+			if strings.HasPrefix(v, typed) {
+				out = append(out, v)
+			}
+		}
+		return out, directive
+	})
+	if err != nil {
+		panic(err)
+	}
+}
+
+// version tells which build this is.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	v := info.Main.Version
+	if v == "" {
+		v = "(devel)"
+	}
+	var revision, modified string
+	for _, kv := range info.Settings {
+		switch kv.Key {
+		case "vcs.revision":
+			revision = kv.Value
+		case "vcs.modified":
+			if kv.Value == "true" {
+				modified = ", modified"
+			}
+		}
+	}
+	if len(revision) > 12 {
+		v += ", commit " + revision[:12] + modified
+	}
+	return v + ", " + info.GoVersion
+}
+
+// A checkedWriter remembers the first error, so that a full disk behind a
+// redirection is told instead of lost.
+type checkedWriter struct {
+	w   *bufio.Writer
+	err error
+}
+
+func (c *checkedWriter) Write(b []byte) (int, error) {
+	n, err := c.w.Write(b)
+	if err != nil && c.err == nil {
+		c.err = err
+	}
+	return n, err
+}
+
+func (c *checkedWriter) flush() error {
+	if err := c.w.Flush(); err != nil && c.err == nil {
+		c.err = err
+	}
+	return c.err
+}
+
+var _ io.Writer = (*checkedWriter)(nil)
