@@ -100,7 +100,7 @@ func (c *config) deepseekExperts(d dims, def deepseekDefaults) deepseekLayers {
 	e.moe = &MoE{
 		Experts:        c.dim(def.experts, experts...),
 		TopK:           c.dim(def.topK, "num_experts_per_tok"),
-		Expert:         gated(width, def.mlpBias, act),
+		Expert:         gated(width, false, act),
 		CorrectionBias: def.correction,
 	}
 	if e.moe.TopK > e.moe.Experts {
