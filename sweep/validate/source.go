@@ -1,0 +1,144 @@
+package validate
+
+import (
+	"strings"
+
+	"headroom/accounting"
+)
+
+// A Definition says what a published memory figure counts.
+type Definition string
+
+// Definitions.
+const (
+	Allocated Definition = "allocated" // torch.cuda.max_memory_allocated
+	Reserved  Definition = "reserved"  // torch.cuda.max_memory_reserved
+	Device    Definition = "device"    // what nvidia-smi shows: context, libraries and cache too
+)
+
+// A Source holds what the publications of one project have in common. It is
+// knowledge of their code and documents, never of a single row.
+type Source struct {
+	Name     string
+	match    []string // any of these in source or path, in lower case
+	Profile  string   // of accounting
+	Memory   Definition
+	LastRank bool // memory was read on the last rank
+	Decimal  bool // "GB" printed as bytes/10⁹
+	// Convention of attention FLOPs in its TFLOPS and MFU, and whether its TFLOPS
+	// column counts recompute.
+	Convention accounting.Convention
+	Recompute  bool
+	Dropout    bool // trains with dropout 0.1, as GPT-2 and GPT-3 recipes did
+	// Loose sources are campaign totals, single claims or unlike a steady step:
+	// shown, never scored.
+	Loose string
+	// LooseTime is the same for time alone.
+	LooseTime string
+	// ShardMaster and grad bytes are of the recipe: the precision name for 16-bit
+	// runs, when the profile's own rule does not hold.
+	Recipe map[string]string
+}
+
+// sources is searched in order; the last one stands for everything else.
+var sources = []Source{
+	{Name: "llm-foundry", match: []string{"llm-foundry"}, Profile: "fsdp2", Memory: Reserved, Convention: accounting.FullSquare},
+	{Name: "torchtitan", match: []string{"torchtitan"}, Profile: "fsdp2", Memory: Reserved, Convention: accounting.FullSquare},
+	{Name: "torchtune", match: []string{"torchtune"}, Profile: "torch-eager", Memory: Allocated, Convention: accounting.FullSquare,
+		Recipe: map[string]string{"bf16": "bf16-pure"}},
+	{Name: "litgpt", match: []string{"litgpt"}, Profile: "torch-eager", Memory: Allocated, Decimal: true, Convention: accounting.FullSquare,
+		Recipe: map[string]string{"bf16": "bf16-pure"}},
+	{Name: "flagperf-deepspeed", match: []string{"-deepspeed/readme"}, Profile: "deepspeed", Memory: Device, Convention: accounting.FullSquare},
+	{Name: "flagperf", match: []string{"flagperf"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare},
+	{Name: "qwen", match: []string{"qwenlm/qwen"}, Profile: "deepspeed", Memory: Device, Convention: accounting.FullSquare},
+	{Name: "internevo", match: []string{"internevo"}, Profile: "deepspeed", Memory: Device, Convention: accounting.FullSquare, Recompute: true},
+	{Name: "bigscience", match: []string{"bigscience"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Recompute: true, Dropout: true},
+	{Name: "vtrain", match: []string{"vtrain"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Recompute: true, Dropout: true},
+	{Name: "megatron-2021", match: []string{"sc21", "megatron-lm readme"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Recompute: true, Dropout: true},
+	{Name: "golden", match: []string{"golden", "functional_tests"}, Profile: "megatron", Memory: Allocated, LastRank: true, Convention: accounting.Causal, Dropout: true,
+		LooseTime: "run in deterministic mode"},
+	{Name: "simumax", match: []string{"simumax"}, Profile: "megatron", Memory: Allocated, Convention: accounting.Causal},
+	{Name: "megatron-bridge", match: []string{"megatron-bridge"}, Profile: "megatron", Memory: Device, Convention: accounting.Causal},
+	{Name: "dgxc-2025", match: []string{"dgxc-benchmarking v25.05", "grok"}, Profile: "megatron", Memory: Device, Convention: accounting.Causal},
+	{Name: "nemo", match: []string{"dgxc-benchmarking", "nvidia/nemo", "nemo-framework"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare},
+	{Name: "maxtext", match: []string{"maxtext"}, Profile: "fsdp2", Memory: Device, Convention: accounting.FullSquare},
+	{Name: "megatron-lm", match: []string{"megatron-lm"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare},
+	{Name: "llm.c", match: []string{"llm.c"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare},
+	{Name: "model cards", match: []string{"model_card", "llama paper", "tinyllama", "fms-fsdp", "meta-llama", "deepseek-v3 "}, Convention: accounting.FullSquare,
+		Loose: "a campaign total or a single claim: restarts and other stages are in it to an unknown degree"},
+	{Name: "picotron", match: []string{"picotron"}, Profile: "torch-eager", Convention: accounting.FullSquare, Loose: "a single claim without a layout"},
+	{Name: "other", Memory: Device, Convention: accounting.FullSquare},
+}
+
+// source finds what is known of a row's publication.
+func (m *Measurement) source() *Source {
+	where := strings.ToLower(m.Source + " " + m.URL)
+	for i := range sources {
+		for _, s := range sources[i].match {
+			if strings.Contains(where, s) {
+				return &sources[i]
+			}
+		}
+	}
+	return &sources[len(sources)-1]
+}
+
+// profile is the framework profile: the publication's own, else what the plan
+// implies: only FSDP shards weights alone, only Megatron has the other
+// parallelisms.
+func (m *Measurement) profile(s *Source) string {
+	switch {
+	case s.Profile != "":
+		return s.Profile
+	case max(m.TP, m.PP, m.CP, m.EP) > 1:
+		return "megatron"
+	case m.ZeRO != nil && *m.ZeRO == 3:
+		return "fsdp2"
+	case m.GPUs == 1:
+		return "torch-eager"
+	}
+	return "megatron"
+}
+
+// definition is what the row's memory figure counts: what its notes say, else
+// what its project publishes.
+func (m *Measurement) definition(s *Source) Definition {
+	notes := strings.ToLower(m.Notes)
+	has := func(words ...string) bool {
+		for _, w := range words {
+			if strings.Contains(notes, w) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case has("max_memory_allocated", "max_allocated", "peak allocated", "memory active"):
+		return Allocated
+	case has("peak reserved", "max_memory_reserved", "max_reserved"):
+		return Reserved
+	case has("nvidia-smi"):
+		return Device
+	}
+	return s.Memory
+}
+
+// bytes is the memory figure in bytes. The printed number is GiB unless the
+// project prints 10⁹.
+func (m *Measurement) bytes(s *Source) float64 {
+	if s.Decimal && strings.Contains(m.Notes, "unit GB") {
+		return m.PeakMemoryGiB * 1e9
+	}
+	return m.PeakMemoryGiB * (1 << 30)
+}
+
+// doubtful says why a row is shown but not scored, by the marks that whoever
+// copied it left in its notes.
+func (m *Measurement) doubtful() string {
+	for _, w := range []string{"INCONSISTENT", "ambiguous", "suspicious", "outlier", "conflicts"} {
+		if strings.Contains(m.Notes, w) {
+			return "its notes call it " + strings.ToLower(w)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,209 @@
+package validate
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"headroom/accounting"
+)
+
+// A Trial is a measurement as a case to evaluate, with what had to be assumed.
+type Trial struct {
+	Measurement *Measurement
+	Source      *Source
+	Options     accounting.Options
+	Format      string // of matrix products: bf16, fp16, fp32, fp8, mxfp8, nvfp4
+	Assumed     []string
+}
+
+// precisions is the recipe of each profile by the row's precision. An fp8 run
+// keeps the states of a bf16 one; only its matrix products differ.
+func precisionRecipe(profile, precision string) (recipe, format string, err error) {
+	format = precision
+	switch precision {
+	case "":
+		return "", "", errors.New("the precision is not given")
+	case "amp", "16-bit":
+		format = "bf16"
+	case "tf32":
+		return "fp32", "tf32", nil
+	case "fp32", "bf16", "fp16", "fp8", "mxfp8", "nvfp4":
+	default:
+		return "", "", fmt.Errorf("the precision %s is not known", clip(precision))
+	}
+	switch {
+	case precision == "fp32":
+		return "fp32", format, nil
+	case precision == "fp16":
+		return "fp16-mixed", format, nil
+	case profile == "fsdp2":
+		return "fsdp-mixed", format, nil
+	case profile == "deepspeed":
+		return "bf16-mixed-grad16", format, nil
+	case profile == "torch-eager":
+		return "autocast", format, nil
+	}
+	return "bf16-mixed", format, nil
+}
+
+// Trial maps the measurement to a case. The error says which input is missing.
+// Unknown inputs with one usual value take it and the trial says so; those
+// without (micro-batch, GPUs, layout) make the row unusable.
+func (m *Measurement) Trial() (*Trial, error) {
+	s := m.source()
+	t := &Trial{Measurement: m, Source: s}
+	assume := func(format string, args ...any) { t.Assumed = append(t.Assumed, fmt.Sprintf(format, args...)) }
+	var missing []string
+	need := func(name string, value int64) {
+		if value == 0 {
+			missing = append(missing, name)
+		}
+	}
+	if err := m.layout(need, assume, &t.Options); err != nil {
+		return nil, err
+	}
+	need("seq_len", m.Context)
+	need("num_gpus", m.GPUs)
+	if m.GPU == "" {
+		missing = append(missing, "gpu_type")
+	}
+	if len(missing) > 0 {
+		return nil, fmt.Errorf("not given: %s", strings.Join(missing, ", "))
+	}
+	var err error
+	o := &t.Options
+	var notes []string
+	if o.Model, notes, err = m.model(); err != nil {
+		return nil, err
+	}
+	t.Assumed = append(t.Assumed, notes...)
+	o.Profile = m.profile(s)
+	if o.Recipe, t.Format, err = precisionRecipe(o.Profile, m.Precision); err != nil {
+		return nil, err
+	}
+	if r, ok := s.Recipe[m.Precision]; ok {
+		o.Recipe = r
+	}
+	o.Context = m.Context
+	o.Optimizer = optimizer(m.Optimizer)
+	o.Attention = m.attention(assume)
+	o.Recompute = m.recompute(s, assume)
+	if s.Dropout {
+		o.Dropout = "0.1"
+	}
+	if m.ZeRO != nil {
+		o.ZeRO = m.ZeRO
+	} else {
+		stage := int64(0)
+		if m.Optimizer == "distributed adam" {
+			stage = 1
+		}
+		o.ZeRO = &stage
+		assume("no ZeRO stage is given: %d is assumed", stage)
+	}
+	o.SP = m.SP
+	if m.SP == nil {
+		// Sequence parallelism came with Megatron-Core in 2022 and has been the default of
+		// its recipes since; earlier code has no such thing.
+		sp := o.Profile == "megatron" && o.TP > 1 && !s.Dropout
+		o.SP = &sp
+		if o.TP > 1 {
+			assume("sequence parallelism is not given: %s is assumed", map[bool]string{true: "on", false: "off"}[sp])
+		}
+	} else if *m.SP && o.TP == 1 {
+		sp := false
+		o.SP = &sp
+	}
+	return t, nil
+}
+
+// layout fills in the plan and the batch.
+func (m *Measurement) layout(need func(string, int64), assume func(string, ...any), o *accounting.Options) error {
+	o.GPUs, o.TP, o.PP, o.VPP, o.CP, o.EP, o.DP = m.GPUs, m.TP, m.PP, m.VPP, m.CP, m.EP, m.DP
+	sharded := m.ZeRO != nil && *m.ZeRO == 3
+	for _, p := range []struct {
+		name string
+		n    *int64
+	}{{"tp", &o.TP}, {"pp", &o.PP}, {"cp", &o.CP}} {
+		if *p.n == 0 && (m.GPUs == 1 || sharded && m.DP == m.GPUs || p.name == "cp" && m.TP > 0) {
+			*p.n = 1
+		}
+		need(p.name, *p.n)
+	}
+	o.VPP, o.EP = max(o.VPP, 1), max(o.EP, 1)
+	if o.TP*o.PP*o.CP == 0 || m.GPUs == 0 {
+		return nil
+	}
+	inner := o.TP * o.PP * o.CP
+	if m.GPUs%inner != 0 {
+		return fmt.Errorf("tp·pp·cp = %d does not divide %d GPUs", inner, m.GPUs)
+	}
+	if o.DP != m.GPUs/inner {
+		if o.DP != 0 {
+			assume("dp is %d in the table but %d GPUs over tp·pp·cp give %d, which is taken", o.DP, m.GPUs, m.GPUs/inner)
+		}
+		o.DP = m.GPUs / inner
+	}
+	o.MicroBatch, o.GlobalBatch = m.MicroBatch, m.Batch
+	if o.GlobalBatch == 0 && m.BatchTok > 0 && m.Context > 0 {
+		o.GlobalBatch = m.BatchTok / m.Context
+	}
+	if o.GlobalBatch == 0 && o.MicroBatch > 0 {
+		o.GlobalBatch = o.MicroBatch * o.DP * max(o.PP, 1)
+		assume("no global batch is given: %d micro-batches a rank are assumed", max(o.PP, 1))
+	}
+	if o.MicroBatch == 0 && o.GlobalBatch > 0 && (o.GlobalBatch == o.DP || o.GlobalBatch < 2*o.DP) {
+		o.MicroBatch = 1
+		assume("no micro-batch is given: the global batch leaves one sequence a rank")
+	}
+	need("micro_batch", o.MicroBatch)
+	if o.MicroBatch == 0 {
+		return nil
+	}
+	if each := o.MicroBatch * o.DP; o.GlobalBatch%each != 0 {
+		// A published batch in rounded tokens need not divide.
+		whole := max((o.GlobalBatch+each/2)/each, 1) * each
+		assume("the global batch of %d sequences is taken as %d, whole micro-batches for every rank", o.GlobalBatch, whole)
+		o.GlobalBatch = whole
+	}
+	return nil
+}
+
+func optimizer(name string) string {
+	switch {
+	case strings.Contains(name, "8bit"):
+		return "adam8bit"
+	case strings.Contains(name, "adam") || name == "":
+		return "adamw"
+	}
+	return name
+}
+
+func (m *Measurement) attention(assume func(string, ...any)) string {
+	switch m.Attention {
+	case "flash", "unfused":
+		return m.Attention
+	}
+	assume("the attention kernel is not given: flash is assumed")
+	return "flash"
+}
+
+// recompute is the row's own, else what the framework's benchmark recipes do:
+// those of NVIDIA's frameworks with flash attention turn recompute off unless
+// they name it.
+func (m *Measurement) recompute(s *Source, assume func(string, ...any)) string {
+	switch m.Recompute {
+	case "none", "selective", "full":
+		return m.Recompute
+	case "other":
+		assume("recompute is of a kind that is not modelled: selective is taken")
+		return "selective"
+	}
+	if s.Profile == "torch-eager" && s.Decimal {
+		assume("recompute is not given: full is assumed, the default of the code") // litgpt wraps every block
+		return "full"
+	}
+	assume("recompute is not given: none is assumed")
+	return "none"
+}
