@@ -1,0 +1,203 @@
+package validate
+
+import (
+	"errors"
+	"fmt"
+
+	"headroom/accounting"
+	"headroom/hardware"
+)
+
+// A Row is one prediction beside one measured quantity, or the reason why there
+// is none.
+type Row struct {
+	ID      string `json:"id"`
+	Family  string `json:"family"`
+	Model   string `json:"model"`
+	GPU     string `json:"gpu"`
+	Profile string `json:"profile,omitempty"`
+	// Metric names the quantity and its unit: allocated_bytes, reserved_bytes,
+	// device_bytes, fits (capacity in bytes of a run published as out of memory),
+	// step_seconds, tokens_per_second_per_gpu, tflops_per_gpu, mfu_percent, …
+	Metric    string  `json:"metric"`
+	Predicted float64 `json:"predicted,omitempty"`
+	Measured  float64 `json:"measured,omitempty"`
+	Error     float64 `json:"error"` // predicted/measured − 1
+	// Scored rows count in the summary; at most one of memory and one of time for a
+	// measurement. Why says why others do not.
+	Scored  bool     `json:"scored"`
+	Why     string   `json:"why,omitempty"`
+	Skipped string   `json:"skipped,omitempty"` // why nothing was predicted
+	Right   *bool    `json:"right,omitempty"`   // of a fits row: the prediction agrees
+	Assumed []string `json:"assumed,omitempty"`
+}
+
+// A Report is the outcome of a table.
+type Report struct {
+	Measurements int      `json:"measurements"`
+	Rows         []Row    `json:"rows"`
+	Memory       Summary  `json:"memory"`
+	Bad          []string `json:"bad_rows,omitempty"` // cells that could not be read
+}
+
+// Run predicts every measurement. Bad cells, from [Read], are reported with it.
+func Run(rows []Measurement, bad []CellError) *Report {
+	r := &Report{Measurements: len(rows), Rows: []Row{}}
+	for i := range bad {
+		r.Bad = append(r.Bad, bad[i].Error())
+	}
+	for i := range rows {
+		r.Rows = append(r.Rows, predict(&rows[i])...)
+	}
+	r.Memory = summarize(r.Rows, isMemory)
+	return r
+}
+
+// predict compares everything that one measurement holds.
+func predict(m *Measurement) []Row {
+	s := m.source()
+	base := Row{ID: m.ID, Family: m.Family(), Model: m.Model, GPU: m.GPU}
+	wanted := m.quantities(s)
+	skip := func(why string) []Row {
+		if len(wanted) == 0 {
+			return nil
+		}
+		out := base
+		out.Metric, out.Measured, out.Skipped = wanted[0].metric, wanted[0].value, why
+		return []Row{out}
+	}
+	if len(wanted) == 0 {
+		return skip("")
+	}
+	t, err := m.Trial()
+	if err != nil {
+		return skip(err.Error())
+	}
+	base.Profile, base.Assumed = t.Options.Profile, t.Assumed
+	e, err := t.Evaluate()
+	if err != nil {
+		return skip(err.Error())
+	}
+	var out []Row
+	for _, q := range wanted {
+		row := base
+		row.Metric, row.Measured = q.metric, q.value
+		q.compare(e, &row)
+		out = append(out, row)
+	}
+	return out
+}
+
+// An Evaluation is a trial's case, evaluated.
+type Evaluation struct {
+	Trial       *Trial
+	Case        *accounting.Case
+	Accelerator hardware.Accelerator // one device of it
+	Report      accounting.Report
+}
+
+// Evaluate resolves and evaluates the trial. The error says why the case cannot exist.
+func (t *Trial) Evaluate() (*Evaluation, error) {
+	gpu, err := hardware.Resolve(t.Measurement.GPU)
+	if err != nil {
+		return nil, err
+	}
+	e := &Evaluation{Trial: t, Accelerator: gpu.Accelerator.PerDevice()}
+	if gpu.Assumption != "" {
+		t.Assumed = append(t.Assumed, gpu.Assumption)
+	}
+	c, err := t.Options.Resolve()
+	if err != nil {
+		return nil, err
+	}
+	compiled, err := c.Compile()
+	if err != nil {
+		return nil, err
+	}
+	e.Case = c
+	c.Setting.UsableBytes = e.Accelerator.UsableBytes
+	compiled.Evaluate(&c.Setting, &e.Report)
+	if e.Report.RuledOut() {
+		return nil, errors.New(e.Report.Reason.String())
+	}
+	return e, nil
+}
+
+// A quantity is one measured number of a row.
+type quantity struct {
+	metric  string
+	value   float64
+	compare func(e *Evaluation, out *Row)
+}
+
+// quantities lists what the row measured.
+func (m *Measurement) quantities(s *Source) []quantity {
+	var out []quantity
+	switch {
+	case m.OutOfMemory():
+		out = append(out, quantity{metric: "fits", compare: compareFit})
+	case m.PeakMemoryGiB > 0:
+		d := m.definition(s)
+		out = append(out, quantity{metric: string(d) + "_bytes", value: m.bytes(s), compare: compareBytes(d)})
+	}
+	return out
+}
+
+func isMemory(metric string) bool {
+	switch metric {
+	case "allocated_bytes", "reserved_bytes", "device_bytes", "fits":
+		return true
+	}
+	return false
+}
+
+// compareBytes compares the figure that the source's definition names.
+func compareBytes(d Definition) func(e *Evaluation, out *Row) {
+	return func(e *Evaluation, out *Row) {
+		m := &e.Report.Memory
+		switch d {
+		case Allocated:
+			out.Predicted = float64(m.AllocatedBytes)
+		case Reserved:
+			out.Predicted = float64(m.ReservedBytes)
+		default:
+			out.Predicted = float64(m.PeakBytes)
+		}
+		out.Error = out.Predicted/out.Measured - 1
+		s := e.Trial.Source
+		out.Why = firstOf(s.Loose, e.Trial.Measurement.doubtful())
+		if s.LastRank && e.Case.Setting.Plan.PP > 1 {
+			out.Why = firstOf(out.Why, "memory was read on the last rank alone, which need not be the worst")
+		}
+		out.Scored = out.Why == ""
+	}
+}
+
+// compareFit holds a run published as out of memory against the capacity.
+func compareFit(e *Evaluation, out *Row) {
+	out.Measured = float64(e.Accelerator.UsableBytes)
+	out.Predicted = float64(e.Report.Memory.PeakBytes)
+	out.Error = out.Predicted/out.Measured - 1
+	right := e.Report.Reason == accounting.ReasonMemory
+	out.Right = &right
+}
+
+func firstOf(reasons ...string) string {
+	for _, r := range reasons {
+		if r != "" {
+			return r
+		}
+	}
+	return ""
+}
+
+// Reached says how many rows could be predicted, for a headline.
+func (r *Report) Reached() string {
+	n := 0
+	for i := range r.Rows {
+		if r.Rows[i].Skipped == "" {
+			n++
+		}
+	}
+	return fmt.Sprintf("%d of %d quantities predicted", n, len(r.Rows))
+}
