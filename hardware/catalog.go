@@ -156,7 +156,7 @@ func (c *Catalog) unknown(name string) error {
 // records what a result was computed from.
 func Digest() string {
 	h := sha256.New()
-	for _, data := range [][]byte{gpusCSV, aliasesCSV} {
+	for _, data := range [][]byte{gpusCSV, aliasesCSV, pricesCSV, efficiencyCSV} {
 		fmt.Fprintf(h, "%d\n", len(data)) // no shift of bytes between files goes unseen
 		h.Write(data)
 	}

@@ -109,6 +109,10 @@ func TestAliasesAreChecked(t *testing.T) {
 func TestCatalogsAreCopies(t *testing.T) {
 	hardware.Accelerators()[0].Slug = "changed"
 	require.Equal(t, "p100-pcie-16gb", hardware.Accelerators()[0].Slug)
+	hardware.Prices()[0].Provider = "changed"
+	require.Equal(t, "aws", hardware.Prices()[0].Provider)
+	hardware.Measurements()[0].Metric = "changed"
+	require.Equal(t, "matmul_tflops_best_shape", hardware.Measurements()[0].Metric)
 	require.Len(t, hardware.Digest(), 64)
 }
 

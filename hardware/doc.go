@@ -27,6 +27,18 @@
 // one part ("H100") are settled by data/aliases.csv, and [Resolve] returns the
 // assumption in words, to be shown.
 //
+// # Prices
+//
+// [Prices] are list prices with provider, region, pricing and date. Filter them
+// with [SelectPrices], which keeps the current ones, and ask one for a
+// [Price.Quote]: whole instances are rented. [ParsePrices] reads a user's own.
+// No price is ever made up; an accelerator without a row has none.
+//
+// # Measurements
+//
+// [Measurements] are published figures of matrix products, memory, links and
+// training runs, as evidence for a time model, see [SelectMeasurements].
+//
 // # Unknown figures
 //
 // An empty cell is unknown, which is not 0: such fields are [Optional].

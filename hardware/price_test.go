@@ -1,0 +1,241 @@
+package hardware_test
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"headroom/hardware"
+)
+
+// row returns the one embedded price row with these properties.
+func row(t *testing.T, instance, region string, pricing hardware.Pricing, asOf hardware.Date) hardware.Price {
+	t.Helper()
+	var found []hardware.Price
+	for _, p := range hardware.Prices() {
+		if p.InstanceType == instance && p.Region == region && p.Pricing == pricing && p.AsOf == asOf {
+			found = append(found, p)
+		}
+	}
+	require.Len(t, found, 1)
+	return found[0]
+}
+
+func TestEmbeddedPrices(t *testing.T) {
+	all := hardware.Prices()
+	require.Len(t, all, 485)
+	slugs := hardware.Builtin().Slugs()
+	for _, p := range all {
+		require.Contains(t, slugs, p.Accelerator, p.Row)
+		require.Positive(t, p.PerHourUSD, p.Row)
+		require.InEpsilon(t, p.PerHourUSD, p.PerGPUHourUSD*float64(p.GPUs), 1e-12, p.Row)
+		require.Contains(t, hardware.Pricings(), p.Pricing, p.Row)
+		require.LessOrEqual(t, p.AsOf, hardware.PricesCollected, p.Row)
+		require.NotEmpty(t, p.Source, p.Row)
+	}
+	// The list price of the H100 instance fell in June 2025: 98.32 → 55.04.
+	require.Equal(t, 98.32, row(t, "p5.48xlarge", "us-east-1", hardware.OnDemand, "2025-04-28").PerHourUSD)
+	p := row(t, "p5.48xlarge", "us-east-1", hardware.OnDemand, "2026-07-20")
+	require.Equal(t, 55.04, p.PerHourUSD)
+	require.Equal(t, 6.88, p.PerGPUHourUSD)
+	require.Equal(t, "h100-sxm", p.Accelerator)
+}
+
+func TestQuote(t *testing.T) {
+	p := row(t, "p5.48xlarge", "us-east-1", hardware.OnDemand, "2026-07-20")
+	f := func(gpus, paid, instances int64, usd float64) {
+		t.Helper()
+		q, err := p.Quote(gpus)
+		require.NoError(t, err)
+		require.Equal(t, hardware.Quote{GPUs: paid, Instances: instances, PerHourUSD: usd}, q)
+	}
+	f(1, 8, 1, 55.04)
+	f(8, 8, 1, 55.04)
+	f(9, 16, 2, 110.08)
+	f(1024, 1024, 128, 7045.12)
+	f(math.MaxInt64-7, math.MaxInt64-7, math.MaxInt64/8, float64(math.MaxInt64/8)*55.04)
+
+	bad := func(p hardware.Price, gpus int64, want string) {
+		t.Helper()
+		_, err := p.Quote(gpus)
+		require.EqualError(t, err, want)
+	}
+	bad(p, 0, "a quote for 0 GPUs: ask for at least 1")
+	bad(p, -8, "a quote for -8 GPUs: ask for at least 1")
+	bad(p, math.MaxInt64, "a quote for 9223372036854775807 GPUs: too many to count")
+	bad(hardware.Price{Row: "own.csv:2"}, 8, "price row own.csv:2 has 0 GPUs in an instance")
+}
+
+func TestSelectPrices(t *testing.T) {
+	got, err := hardware.SelectPrices(hardware.Prices(), hardware.PriceFilter{
+		Accelerators: []string{"h100-sxm"},
+		Providers:    []string{"aws", "azure", "lambda"},
+		Pricing:      []hardware.Pricing{hardware.OnDemand},
+		Regions:      []string{"us-east-1", "eastus"},
+		MinGPUs:      8,
+	})
+	require.NoError(t, err)
+	var lines []string
+	for _, p := range got {
+		lines = append(lines, fmt.Sprintf("%s %s %.2f %s", p.Provider, p.InstanceType, p.PerGPUHourUSD, p.AsOf))
+	}
+	require.Equal(t, []string{
+		"lambda gpu_8x_h100_sxm5 3.99 ",
+		"aws p5.48xlarge 6.88 2026-07-20", // not the four dearer or older rows
+		"azure Standard_ND96isr_H100_v5 12.29 2026-06-18",
+	}, lines)
+
+	got, err = hardware.SelectPrices(hardware.Prices(), hardware.PriceFilter{Accelerators: []string{"mi455x"}})
+	require.NoError(t, err, "an accelerator may have no price")
+	require.Empty(t, got)
+
+	got, err = hardware.SelectPrices(nil, hardware.PriceFilter{})
+	require.NoError(t, err)
+	require.Empty(t, got)
+}
+
+func TestSelectPricesTakesTheLatestThenTheCheapest(t *testing.T) {
+	offer := func(usd float64, asOf hardware.Date, notes string) hardware.Price {
+		return hardware.Price{Provider: "acme", InstanceType: "i", Region: "r", Accelerator: "h100-sxm", GPUs: 1, PerHourUSD: usd, PerGPUHourUSD: usd, Pricing: hardware.Reserved, AsOf: asOf, Notes: notes}
+	}
+	got, err := hardware.SelectPrices([]hardware.Price{
+		offer(1, "", "date unknown"), offer(2, "2025-01-01", "old"), offer(4, "2026-01-01", "1y"), offer(3, "2026-01-01", "3y"),
+	}, hardware.PriceFilter{})
+	require.NoError(t, err)
+	require.Equal(t, []hardware.Price{offer(3, "2026-01-01", "3y")}, got)
+}
+
+func TestSelectPricesDoesNotDependOnOrder(t *testing.T) {
+	all := hardware.Prices()
+	want, err := hardware.SelectPrices(all, hardware.PriceFilter{})
+	require.NoError(t, err)
+	slices.Reverse(all)
+	got, err := hardware.SelectPrices(all, hardware.PriceFilter{})
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	require.True(t, slices.IsSortedFunc(got, func(a, b hardware.Price) int {
+		if a.PerGPUHourUSD < b.PerGPUHourUSD {
+			return -1
+		}
+		return 0
+	}))
+}
+
+func TestSelectPricesNamesWhatIsUnknown(t *testing.T) {
+	_, err := hardware.SelectPrices(hardware.Prices(), hardware.PriceFilter{
+		Accelerators: []string{"h10"}, Providers: []string{"aws", "lamda", "nobody"},
+		Pricing: []hardware.Pricing{"ondemand"}, Regions: []string{"us-east"},
+	})
+	require.EqualError(t, err, `unknown accelerator "h10": did you mean h100-sxm?
+unknown provider "lamda": did you mean lambda?
+unknown provider "nobody": known are aws, azure, gcp, hyperstack, lambda, nebius, oci, runpod, vast
+unknown region "us-east": did you mean us-east-1?
+unknown pricing "ondemand": did you mean on_demand?`)
+}
+
+const (
+	priceHeader = "provider,instance_type,region,accelerator_slug,gpus,vcpus,mem_gb,price_per_hour_usd,per_gpu_hour_usd,pricing,as_of,source,notes\n"
+	priceRow    = "acme,x8,mars,h100-sxm,8,96,1000,24,3.0000,on_demand,2026-01-31,list,"
+)
+
+func TestParsePricesRefuses(t *testing.T) {
+	f := func(change, into, want string) {
+		t.Helper()
+		require.Contains(t, priceRow, change)
+		got, err := hardware.ParsePrices("p.csv", strings.NewReader(priceHeader+strings.Replace(priceRow, change, into, 1)+"\n"), "2026-02-01")
+		require.EqualError(t, err, want)
+		require.Empty(t, got)
+	}
+	f("acme", "", `p.csv:2:1: provider: is empty`)
+	f("x8", "", `p.csv:2:6: instance_type: is empty`)
+	f("mars", "", `p.csv:2:9: region: is empty`)
+	f("h100-sxm", "h100-smx", `p.csv:2:14: accelerator_slug: unknown accelerator "h100-smx": did you mean h100-sxm?`)
+	f("h100-sxm", "H100", `p.csv:2:14: accelerator_slug: "H100" is not exact: name h100-sxm if the 80 GB SXM board is meant`)
+	f("h100-sxm", "v100", `p.csv:2:14: accelerator_slug: ambiguous accelerator "v100": name one of v100-sxm-16gb, v100-sxm-32gb, v100-pcie-16gb`)
+	f(",8,", ",0,", `p.csv:2:23: gpus: 0 is not from 1 to 1000000`)
+	f(",8,", ",,", `p.csv:2:23: gpus: is empty`)
+	f(",24,", ",0,", `p.csv:2:33: price_per_hour_usd: is 0: leave the cell empty when it is not known`)
+	f(",24,", ",-24,", `p.csv:2:33: price_per_hour_usd: -24 is negative`)
+	f(",24,", ",$24,", `p.csv:2:33: price_per_hour_usd: "$24" is not a number`)
+	f(",24,", ",NaN,", `p.csv:2:33: price_per_hour_usd: "NaN" is not a number`)
+	f("3.0000", "3.1", `p.csv:2:36: per_gpu_hour_usd: 3.1 is not price_per_hour_usd 24 / 8 gpus = 3.0000`)
+	f("3.0000", "24", `p.csv:2:36: per_gpu_hour_usd: 24 is not price_per_hour_usd 24 / 8 gpus = 3.0000: is it the price of the whole instance, or price_per_hour_usd that of one GPU?`)
+	f("8,96,1000,24,3.0000", "1,96,1000,98.32,98.32", `p.csv:2:33: price_per_hour_usd: 98.32 for 1 h100-sxm is $98.32 per GPU-hour, outside 0.125 to 53.46 (known rows of h100-sxm have 1.25 to 17.82): is it the price of a whole instance?`)
+	f("24,3.0000", "0.8,", `p.csv:2:33: price_per_hour_usd: 0.8 for 8 h100-sxm is $0.1 per GPU-hour, outside 0.125 to 53.46 (known rows of h100-sxm have 1.25 to 17.82): is price_per_hour_usd the price of one GPU?`)
+	f("h100-sxm,8,96,1000,24,3.0000", "mi325x,8,96,1000,2400,", `p.csv:2:31: price_per_hour_usd: 2400 for 8 mi325x is $300 per GPU-hour, outside 0.01 to 100 (an accelerator-hour costs between those): is it the price of a whole instance?`)
+	f("on_demand", "on-demand", `p.csv:2:43: pricing: "on-demand" is unknown: did you mean on_demand?`)
+	f("on_demand", "free", `p.csv:2:43: pricing: "free" is none of on_demand, spot, reserved`)
+	f("2026-01-31", "2026-02-02", `p.csv:2:53: as_of: 2026-02-02 is in the future: it is 2026-02-01`)
+	f("2026-01-31", "31.1.2026", `p.csv:2:53: as_of: "31.1.2026" is not a day like 2026-07-30`)
+	f("2026-01-31", "2026-02-30", `p.csv:2:53: as_of: "2026-02-30" is not a day like 2026-07-30`)
+	f(",96,", ",many,", `p.csv:2:25: vcpus: "many" is not a whole number`)
+	f(",1000,", ",-1,", `p.csv:2:28: mem_gb: -1 is negative`)
+}
+
+func TestParsePricesReportsEverything(t *testing.T) {
+	_, err := hardware.ParsePrices("p.csv", strings.NewReader(priceHeader+priceRow+"\n"+
+		strings.Replace(priceRow, "24", "25", 1)+"\n"+strings.Replace(priceRow, "8,96", "x,y", 1)+"\n"+priceRow+"\n"), "")
+	require.EqualError(t, err, `p.csv:3:36: per_gpu_hour_usd: 3 is not price_per_hour_usd 25 / 8 gpus = 3.1250
+p.csv:3:6: instance_type: line 2 has a price for the same instance, region, pricing, date and notes
+p.csv:4:23: gpus: "x" is not a whole number
+p.csv:4:25: vcpus: "y" is not a whole number
+p.csv:5:6: instance_type: line 3 has a price for the same instance, region, pricing, date and notes`)
+}
+
+func TestParsePricesAccepts(t *testing.T) {
+	got, err := hardware.ParsePrices("own.csv", strings.NewReader("provider,region,instance_type,accelerator_slug,gpus,pricing,price_per_hour_usd\nown,here,rack,H100 SXM,8,reserved,16\n"), "")
+	require.NoError(t, err)
+	require.Equal(t, []hardware.Price{{
+		Provider: "own", InstanceType: "rack", Region: "here", Accelerator: "h100-sxm", GPUs: 8,
+		PerHourUSD: 16, PerGPUHourUSD: 2, Pricing: hardware.Reserved, Row: "own.csv:2",
+	}}, got)
+
+	_, err = hardware.ParsePrices("own.csv", strings.NewReader("provider,region,pricing\n"), "")
+	require.EqualError(t, err, `own.csv:1:1: column "instance_type" is missing
+own.csv:1:1: column "accelerator_slug" is missing
+own.csv:1:1: column "gpus" is missing
+own.csv:1:1: column "price_per_hour_usd" is missing`)
+}
+
+func FuzzParsePrices(f *testing.F) {
+	f.Add(priceHeader + priceRow + "\n")
+	f.Add(priceHeader + strings.Replace(priceRow, "24", "1e308", 1))
+	f.Add(priceHeader + priceRow + "\n" + priceRow)
+	f.Fuzz(func(t *testing.T, data string) {
+		all, err := hardware.ParsePrices("f.csv", strings.NewReader(data), "2026-02-01")
+		if err != nil {
+			require.Empty(t, all)
+			require.ErrorContains(t, err, "f.csv:")
+		}
+		for _, p := range all {
+			q, err := p.Quote(p.GPUs)
+			require.NoError(t, err)
+			require.Equal(t, p.PerHourUSD, q.PerHourUSD)
+			require.Positive(t, q.PerHourUSD)
+		}
+	})
+}
+
+func ExampleSelectPrices() {
+	offers, err := hardware.SelectPrices(hardware.Prices(), hardware.PriceFilter{
+		Accelerators: []string{"h100-sxm"},
+		Providers:    []string{"aws", "lambda"},
+		Pricing:      []hardware.Pricing{hardware.OnDemand},
+		MinGPUs:      8,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, p := range offers {
+		q, _ := p.Quote(100)
+		fmt.Printf("%s %s: %d GPUs at $%.2f an hour\n", p.Provider, p.InstanceType, q.GPUs, q.PerHourUSD)
+	}
+	// Output:
+	// lambda gpu_8x_h100_sxm5: 104 GPUs at $414.96 an hour
+	// aws p5.48xlarge: 104 GPUs at $715.52 an hour
+}
