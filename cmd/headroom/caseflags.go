@@ -2,12 +2,14 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 	"strings"
 
 	"headroom/accounting"
 	"headroom/accounting/arch"
+	"headroom/hardware"
 
 	"github.com/spf13/cobra"
 )
@@ -28,7 +30,11 @@ type caseFlags struct {
 	zero        int64
 	sp          bool
 	asPublished bool
+	gpu         string
 	capacity    capacity
+	// device is the accelerator that --gpu found; nil without it.
+	device *hardware.Accelerator
+	notes  []string // assumptions made about the flags
 }
 
 // dimensionFlags describe a model that has no config.json.
@@ -50,8 +56,9 @@ func (f *caseFlags) register(cmd *cobra.Command) {
 	p.Var(&f.gb, "global-batch", "sequences of one optimizer step")
 	p.Var(&f.tokens, "tokens", "tokens of the whole training run, such as 1T")
 
+	p.StringVarP(&f.gpu, "gpu", "g", "", "accelerator `NAME`, for the memory it offers a process")
 	p.Var(&f.gpus, "gpus", "number of GPUs")
-	p.Var(&f.capacity, "capacity", "memory a process can allocate, such as 80GB or 80GiB")
+	p.Var(&f.capacity, "capacity", "memory in place of --gpu: 80GB are 80·10⁹ bytes, 80GiB are 80·2³⁰")
 	p.Var(&f.tp, "tp", "tensor-parallel size")
 	p.BoolVar(&f.sp, "sp", false, "sequence parallelism within the tensor-parallel group")
 	p.Var(&f.pp, "pp", "pipeline stages")
@@ -90,6 +97,7 @@ func (f *caseFlags) register(cmd *cobra.Command) {
 	p.BoolVar(&d.gated, "gated", false, "explicit dimensions: three feed-forward matrices instead of two")
 
 	dynamic(cmd, "model", true, modelNames)
+	dynamic(cmd, "gpu", false, hardware.Builtin().Slugs)
 	fixed(cmd, "recipe", accounting.PrecisionNames()...)
 	fixed(cmd, "profile", accounting.ProfileNames()...)
 	fixed(cmd, "optimizer", accounting.OptimizerNames()...)
@@ -126,7 +134,31 @@ func (f *caseFlags) options(s *state, cmd *cobra.Command) (accounting.Options, e
 	}
 	o.WithEmbedding = !f.asPublished
 	o.UsableBytes = f.capacity.Bytes
+	if f.gpu != "" {
+		if given("capacity") {
+			return o, usage("the first takes the memory of an accelerator from the catalog, the second says it", "--gpu and --capacity cannot be combined")
+		}
+		found, err := hardware.Resolve(f.gpu)
+		if err != nil {
+			return o, misuse(err, "headroom gpus lists the accelerators")
+		}
+		f.useDevice(found)
+		o.UsableBytes = f.device.UsableBytes
+	}
 	return o, nil
+}
+
+// useDevice takes an accelerator as one rank sees it.
+func (f *caseFlags) useDevice(found hardware.Resolution) {
+	a := found.Accelerator.PerDevice()
+	f.device = &a
+	if found.Assumption != "" {
+		f.notes = append(f.notes, fmt.Sprintf("--gpu %s: %s", f.gpu, found.Assumption))
+	}
+	if n := found.Accelerator.Devices; n > 1 {
+		f.notes = append(f.notes, fmt.Sprintf("a rank has one of the %d devices of a %s", n, a.Name))
+	}
+	f.notes = append(f.notes, fmt.Sprintf("a process on %s can allocate %s of the %s GB that its vendor prints: %s", a.Name, inGiB(a.UsableBytes), trimZeros(fmt.Sprintf("%.1f", a.NominalGB)), a.UsableSource))
 }
 
 // resolve reads the flags and fills in the defaults.
@@ -136,7 +168,11 @@ func (f *caseFlags) resolve(s *state, cmd *cobra.Command) (*accounting.Case, err
 		return nil, err
 	}
 	c, err := o.Resolve()
-	return c, misuse(err, "")
+	if err != nil {
+		return nil, misuse(err, "")
+	}
+	c.Notes = append(c.Notes, f.notes...)
+	return c, nil
 }
 
 // findModel finds the model by name, file, directory or dimensions.

@@ -22,7 +22,7 @@ Whatever is not given has a default, which the output states. Sizes take K M B T
 (decimal) and Ki Mi Gi (binary).`,
 		Example: `  headroom explain --model llama-3.1-8b --seq 8192
   headroom explain --model seed-gpt2-xl --seq 1024 --capacity 80GB
-  headroom explain --model ./config.json --gpus 64 --tp 8 --zero 1 --recompute selective
+  headroom explain --model ./config.json --gpu h100-sxm --gpus 64 --tp 8 --zero 1 --recompute selective
   headroom explain --hidden 4096 --layers 32 --heads 32 --kv-heads 8 --ffn 14336 --vocab 128256
   headroom explain --model gpt2 --json | jq .memory.peak_bytes`,
 		Args: noArgs,
@@ -37,6 +37,9 @@ Whatever is not given has a default, which the output states. Sizes take K M B T
 			}
 			if err != nil {
 				return err
+			}
+			if f.device != nil {
+				e.Case.Accelerator = f.device.Slug
 			}
 			if s.JSON {
 				return s.writeJSON(e) // a case that cannot exist is an answer too

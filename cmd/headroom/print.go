@@ -119,6 +119,14 @@ func significant(x float64) string {
 	return strconv.FormatFloat(x, 'f', max(digits, 0), 64)
 }
 
+// trimZeros drops a fraction of zeros.
+func trimZeros(text string) string {
+	if strings.Contains(text, ".") {
+		text = strings.TrimRight(strings.TrimRight(text, "0"), ".")
+	}
+	return text
+}
+
 // whole writes a count that is kept as a float; beyond 2⁵³ not every digit is known.
 func whole(x float64) string {
 	if math.Abs(x) < 1<<53 && x == math.Trunc(x) {

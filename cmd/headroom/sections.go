@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -28,7 +29,7 @@ func (s *state) printOtherSections(answer any) error {
 		}
 		s.heading(title(m.name))
 		t := table("", "")
-		addMembers(t, "", m.name, m.value)
+		addMembers(t, "", m.name, unitOf(m.name), m.value)
 		t.write(s.Stdout, "  ", plain)
 	}
 	return nil
@@ -60,20 +61,19 @@ func members(object json.RawMessage) ([]member, error) {
 	return out, nil
 }
 
-// addMembers adds a value to a table, a line for each leaf.
-func addMembers(t *textTable, indent, name string, value json.RawMessage) {
+// addMembers adds a value to a table, a line for each leaf; unit is the name whose
+// ending tells what a number counts.
+func addMembers(t *textTable, indent, name, unit string, value json.RawMessage) {
 	switch value[0] {
 	case '{':
 		fields, err := members(value)
 		if err != nil {
 			return // it was marshalled a moment ago
 		}
-		if indent != "" {
-			t.add(strings.TrimPrefix(indent, "  ") + words(name))
-		}
+		t.add(indent + words(name))
 		for _, f := range fields {
 			if !isEmpty(f.value) {
-				addMembers(t, indent+"  ", f.name, f.value)
+				addMembers(t, indent+"  ", f.name, cmp.Or(unitOf(f.name), unit), f.value)
 			}
 		}
 	case '[':
@@ -81,39 +81,72 @@ func addMembers(t *textTable, indent, name string, value json.RawMessage) {
 		if json.Unmarshal(value, &list) != nil {
 			return
 		}
-		for i, v := range list {
-			addMembers(t, indent, fmt.Sprintf("%s %d", name, i+1), v)
+		if len(list) == 0 || list[0][0] == '{' || list[0][0] == '[' {
+			for i, v := range list {
+				addMembers(t, indent, fmt.Sprintf("%s %d", name, i+1), unit, v)
+			}
+			return
 		}
+		texts := make([]string, len(list))
+		for i, v := range list {
+			texts[i] = leaf(unit, v)
+		}
+		t.add(indent+words(name), strings.Join(texts, ", "))
 	default:
-		label, text := leaf(name, value)
-		t.add(strings.TrimPrefix(indent, "  ")+label, text)
+		t.add(indent+words(strings.TrimSuffix(name, "_"+unitOf(name))), leaf(cmp.Or(unitOf(name), unit), value))
 	}
 }
 
-// leaf words a number by the unit that ends its name.
-func leaf(name string, value json.RawMessage) (label, text string) {
-	var v any
-	if json.Unmarshal(value, &v) != nil {
-		return words(name), string(value)
-	}
-	x, isNumber := v.(float64)
-	if !isNumber {
-		return words(name), fmt.Sprint(v)
-	}
-	for _, u := range []struct {
-		suffix string
-		format func(float64) string
-	}{
-		{"_bytes", func(x float64) string { return inGiB(int64(x)) }},
-		{"_seconds", func(x float64) string { return significant(x) + " s" }},
-		{"_usd", func(x float64) string { return "$" + significant(x) }},
-		{"_hours", func(x float64) string { return significant(x) + " h" }},
-	} {
-		if rest, ok := strings.CutSuffix(name, u.suffix); ok {
-			return words(rest), u.format(x)
+// units are the endings of names that say what a number counts.
+var units = []string{"bytes_per_second", "per_second", "bytes", "seconds", "usd", "hours", "watts", "year"}
+
+func unitOf(name string) string {
+	for _, u := range units {
+		if name == u || strings.HasSuffix(name, "_"+u) {
+			return u
 		}
 	}
-	return words(name), significant(x)
+	return ""
+}
+
+// leaf writes one value with its unit.
+func leaf(unit string, value json.RawMessage) string {
+	dec := json.NewDecoder(bytes.NewReader(value))
+	dec.UseNumber()
+	var v any
+	if dec.Decode(&v) != nil {
+		return string(value)
+	}
+	number, isNumber := v.(json.Number)
+	if !isNumber {
+		return fmt.Sprint(v)
+	}
+	x, err := number.Float64()
+	if err != nil {
+		return number.String()
+	}
+	switch unit {
+	case "bytes_per_second":
+		return significant(x/gb) + " GB/s"
+	case "per_second":
+		return significant(x/1e12) + " T/s"
+	case "bytes":
+		return inGiB(int64(x))
+	case "seconds":
+		return significant(x) + " s"
+	case "usd":
+		return "$" + significant(x)
+	case "hours":
+		return significant(x) + " h"
+	case "watts":
+		return trimZeros(number.String()) + " W"
+	case "year":
+		return number.String()
+	}
+	if n, err := number.Int64(); err == nil {
+		return thousands(n)
+	}
+	return significant(x)
 }
 
 func isEmpty(value json.RawMessage) bool {
