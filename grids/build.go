@@ -20,17 +20,20 @@ type builder struct {
 	plan  *schedule
 	grid  *Grid
 
-	frame   []Value           // value of each slot on the current path
-	ids     []int32           // its number, for keyed slots
-	numbers []map[Value]int32 // numbers of the values of keyed slots that are no static axis
-	failure failure           // the first calculation that failed on the current path
+	frame   []Value      // value of each slot on the current path
+	ids     []int32      // its number, for keyed slots
+	numbers []*numbering // of the values of keyed slots that are no static axis
+	failure failure      // the first calculation that failed on the current path
+	lenient bool         // a failure excludes nothing and is no error
 
-	memo     []map[string]int32 // memo[k]: key of live values → node
-	domains  []map[string]int32 // domains[k]: key of a dependent axis's needs → domain
-	key      []byte
-	runs     [][]run // runs[k]: of the node being built at level k
-	visits   int64   // values tried
-	tried    []int64 // the same by level
+	memo     []*table         // memo[k]: live values before axis k → node
+	domains  []*table         // domains[k]: values of a dependent axis's needs → domain
+	lists    map[string]int32 // content of a domain, with its axis → domain
+	unique   map[uint64]int32 // hash of a node → the first node with it
+	runs     [][]run          // runs[k]: of the node being built at level k
+	states   int              // states explored: nodes before equal ones are merged
+	visits   int64            // values tried
+	tried    []int64          // the same by level
 	maxNodes int
 }
 
@@ -47,8 +50,9 @@ func newBuilder(spec *Spec, s *scope, conj []conjunct) *builder {
 	b := &builder{
 		spec: spec, scope: s, conj: conj, plan: plan(spec, s, conj),
 		frame: make([]Value, len(s.slots)), ids: make([]int32, len(s.slots)),
-		numbers: make([]map[Value]int32, len(s.slots)),
-		memo:    make([]map[string]int32, n), domains: make([]map[string]int32, n), runs: make([][]run, n), tried: make([]int64, n),
+		numbers: make([]*numbering, len(s.slots)),
+		memo:    make([]*table, n), domains: make([]*table, n), runs: make([][]run, n), tried: make([]int64, n),
+		lists: map[string]int32{}, unique: map[uint64]int32{},
 		maxNodes: spec.MaxNodes,
 	}
 	if b.maxNodes <= 0 {
@@ -58,26 +62,20 @@ func newBuilder(spec *Spec, s *scope, conj []conjunct) *builder {
 	for i := range s.slots {
 		dependent := i < n && spec.Axes[i].Domain != nil
 		if dependent || i >= n && b.plan.keyed[i] {
-			b.numbers[i] = map[Value]int32{}
+			b.numbers[i] = newNumbering()
 		}
 	}
 	for k := range n {
-		b.memo[k], b.domains[k] = map[string]int32{}, map[string]int32{}
+		b.memo[k], b.domains[k] = newTable(), newTable()
 	}
 	b.grid = newGrid(spec)
 	return b
 }
 
-// build counts everything.
+// build counts the cases, and reports when there are too many of them.
 func (b *builder) build() error {
-	if excluded := b.take(b.plan.first); !excluded {
-		root, err := b.explore(0)
-		if err != nil {
-			return err
-		}
-		b.grid.root = root
-	} else {
-		b.grid.root = b.grid.addNode(node{}, nil)
+	if err := b.count(); err != nil {
+		return err
 	}
 	if b.grid.Len() == tooMany {
 		return tooManyCases(b.grid.bigCount())
@@ -85,16 +83,14 @@ func (b *builder) build() error {
 	return nil
 }
 
-// number numbers the values of a slot in the order they turn up, which depends
-// on the spec alone.
-func (b *builder) number(slot int, v Value) int32 {
-	numbers := b.numbers[slot]
-	id, ok := numbers[v]
-	if !ok {
-		id = int32(len(numbers))
-		numbers[v] = id
+// count makes the DAG.
+func (b *builder) count() (err error) {
+	if b.take(b.plan.first) {
+		b.grid.root = b.grid.addNode(node{}, nil)
+		return nil
 	}
-	return id
+	b.grid.root, err = b.explore(0)
+	return err
 }
 
 // take runs the steps of a level and reports whether a constraint excludes the
@@ -105,7 +101,7 @@ func (b *builder) take(steps []step) (excluded bool) {
 			v := b.scope.slots[st.slot].eval(b.frame)
 			b.frame[st.slot] = v
 			if b.numbers[st.slot] != nil {
-				b.ids[st.slot] = b.number(st.slot, v)
+				b.ids[st.slot] = b.numbers[st.slot].of(v)
 			}
 			continue
 		}
@@ -124,40 +120,28 @@ func (b *builder) take(steps []step) (excluded bool) {
 	return false
 }
 
-// liveKey writes the numbers of the values that the levels from k on read.
-func (b *builder) liveKey(slots []int) []byte {
-	b.key = b.key[:0]
-	for _, s := range slots {
-		b.key = binary.LittleEndian.AppendUint32(b.key, uint32(b.ids[s]))
-	}
-	if b.failure.check != 0 {
-		b.key = binary.LittleEndian.AppendUint32(b.key, uint32(b.failure.check))
-	}
-	return b.key
-}
-
 // explore returns the node of all continuations of the current prefix of k axes.
 func (b *builder) explore(k int) (int32, error) {
 	if k == len(b.spec.Axes) {
-		if b.failure.check != 0 {
+		if b.failure.check != 0 && !b.lenient {
 			return 0, b.failed()
 		}
 		return b.grid.leaf, nil
 	}
-	key := b.liveKey(b.plan.live[k])
-	if id, ok := b.memo[k][string(key)]; ok {
+	key, id, ok := b.memo[k].find(b.ids, b.plan.live[k], b.failure.check)
+	if ok {
 		return id, nil
 	}
-	kept := string(key) // explore below reuses the buffer
 	domain, err := b.domain(k)
 	if err != nil {
 		return 0, err
 	}
 	values := b.grid.domains[domain]
-	if len(b.grid.nodes) >= b.maxNodes || len(b.grid.runs) >= b.maxNodes*runsPerNode {
+	if b.states >= b.maxNodes || len(b.grid.runs) >= b.maxNodes*runsPerNode {
 		return 0, b.overBudget()
 	}
 
+	b.states++
 	b.runs[k] = b.runs[k][:0]
 	if b.plan.uniform(k) {
 		if len(values) > 0 {
@@ -187,8 +171,8 @@ func (b *builder) explore(k int) (int32, error) {
 		}
 		b.failure = before
 	}
-	id := b.finish(k, domain)
-	b.memo[k][kept] = id
+	id = b.finish(k, domain)
+	b.memo[k].put(key, id)
 	return id, nil
 }
 
@@ -220,7 +204,17 @@ func (b *builder) finish(k int, domain int32) int32 {
 			total = tooMany
 		}
 	}
-	return b.grid.addNode(node{count: total, domain: domain}, b.runs[k])
+	// Two nodes with the same domain and runs are one.
+	h := hashNode(domain, b.runs[k])
+	first, seen := b.unique[h]
+	if seen && b.grid.nodes[first].domain == domain && slices.Equal(b.grid.runsOf(first), b.runs[k]) {
+		return first
+	}
+	id := b.grid.addNode(node{count: total, domain: domain}, b.runs[k])
+	if !seen {
+		b.unique[h] = id
+	}
+	return id
 }
 
 // domain returns the values axis k has after the current prefix.
@@ -233,18 +227,16 @@ func (b *builder) domain(k int) (int32, error) {
 	for i, name := range a.Needs {
 		reads[i] = b.scope.names[name]
 	}
-	b.key = b.key[:0]
+	key, id, ok := b.domains[k].find(b.ids, reads, 0)
+	if ok {
+		return id, nil
+	}
 	args := make([]Value, len(reads))
 	for i, slot := range reads {
 		if args[i] = b.frame[slot]; args[i].kind == Invalid {
 			return 0, axisError(k, a, "%s%s", args[i].str, b.given(reads))
 		}
-		b.key = binary.LittleEndian.AppendUint32(b.key, uint32(b.ids[slot]))
 	}
-	if id, ok := b.domains[k][string(b.key)]; ok {
-		return id, nil
-	}
-	kept := string(b.key)
 	values, err := a.Domain(args)
 	if err != nil {
 		e := axisError(k, a, "%s%s", err, b.given(reads))
@@ -255,17 +247,23 @@ func (b *builder) domain(k int) (int32, error) {
 		return 0, axisError(k, a, "%s%s", why, b.given(reads))
 	}
 	ids := make([]int32, len(values))
+	content := binary.LittleEndian.AppendUint32(nil, uint32(k))
 	for i, v := range values {
 		if !kindsOf(a.Kinds).has(v.kind) {
 			return 0, axisError(k, a, "%s is a %s, not a %s as declared%s", quote(v.String()), v.kind, kindsOf(a.Kinds), b.given(reads))
 		}
-		ids[i] = b.number(k, v)
+		ids[i] = b.numbers[k].of(v)
 		if int(ids[i]) == len(b.grid.values[k]) {
 			b.grid.values[k] = append(b.grid.values[k], v)
 		}
+		content = binary.LittleEndian.AppendUint32(content, uint32(ids[i]))
 	}
-	id := b.grid.addDomain(ids)
-	b.domains[k][kept] = id
+	id, ok = b.lists[string(content)]
+	if !ok {
+		id = b.grid.addDomain(ids)
+		b.lists[string(content)] = id
+	}
+	b.domains[k].put(key, id)
 	return id, nil
 }
 

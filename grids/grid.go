@@ -2,7 +2,6 @@ package grids
 
 import (
 	"fmt"
-	"math/big"
 	"sort"
 )
 
@@ -12,7 +11,7 @@ import (
 type Grid struct {
 	axes   []string
 	values [][]Value // values[k]: all values axis k has anywhere
-	raw    *big.Int  // product of the axes, nil if an axis depends on others
+	spec   Spec
 
 	nodes   []node
 	runs    []run
@@ -38,7 +37,8 @@ type run struct {
 
 // Build counts the cases of a grid. All mistakes in the spec itself are
 // reported at once (errors.Join of *Error); then come those that only counting
-// shows: a calculation that fails, no case left, too many cases.
+// shows: a calculation that fails, no case left, too many cases. The spec's
+// slices must not change afterwards.
 func Build(spec Spec) (*Grid, error) {
 	s, conj, err := resolve(&spec)
 	if err != nil {
@@ -55,12 +55,11 @@ func Build(spec Spec) (*Grid, error) {
 }
 
 func newGrid(spec *Spec) *Grid {
-	g := &Grid{axes: make([]string, len(spec.Axes)), values: make([][]Value, len(spec.Axes)), raw: big.NewInt(1)}
+	g := &Grid{axes: make([]string, len(spec.Axes)), values: make([][]Value, len(spec.Axes)), spec: *spec}
 	for k := range spec.Axes {
 		a := &spec.Axes[k]
 		g.axes[k] = a.Name
 		if a.Domain != nil {
-			g.raw = nil
 			g.domains = append(g.domains, nil) // domain k belongs to axis k
 			continue
 		}
@@ -70,9 +69,6 @@ func newGrid(spec *Spec) *Grid {
 			all[i] = int32(i)
 		}
 		g.domains = append(g.domains, all)
-		if g.raw != nil {
-			g.raw.Mul(g.raw, big.NewInt(int64(len(a.Values))))
-		}
 	}
 	g.leaf = g.addNode(node{count: 1}, nil)
 	return g
@@ -108,15 +104,6 @@ func (g *Grid) Axes() []string { return append([]string(nil), g.axes...) }
 // dependent axis, in the order in which they first turn up. A point refers to
 // them by index. The caller must not change them.
 func (g *Grid) Values(k int) []Value { return g.values[k] }
-
-// Raw is the number of combinations before constraints, nil where it is not
-// known because an axis depends on others.
-func (g *Grid) Raw() *big.Int {
-	if g.raw == nil {
-		return nil
-	}
-	return new(big.Int).Set(g.raw)
-}
 
 // Nodes is the size of the counting DAG.
 func (g *Grid) Nodes() int { return len(g.nodes) }

@@ -120,9 +120,8 @@ func checkAgainstBruteForce(t *testing.T, seed uint64) {
 	}
 	require.NoError(t, err, spec.Where)
 	require.Equal(t, int64(len(want)), g.Len(), spec.Where)
-	if g.Raw() != nil {
-		require.Equal(t, raw, g.Raw().Int64())
-	}
+	require.Equal(t, raw, g.Raw().Int64())
+	checkBreakdown(t, g, rules, domain)
 
 	var point []int32
 	values := make([]int64, len(g.Axes()))
@@ -140,6 +139,21 @@ func checkAgainstBruteForce(t *testing.T, seed uint64) {
 	lo := int64(seed % uint64(g.Len()))
 	checkCursor(t, g, lo, lo+(g.Len()-lo+1)/2)
 	checkOutside(t, g, want)
+}
+
+// checkBreakdown compares what each constraint excludes with the brute force.
+func checkBreakdown(t *testing.T, g *Grid, rules []rule, domain func(k int, v []int64) []int64) {
+	t.Helper()
+	breakdown := g.Breakdown()
+	left := breakdown.Raw.Int64()
+	require.Len(t, breakdown.Excluded, len(rules))
+	for i, x := range breakdown.Excluded {
+		require.Equal(t, rules[i].text, x.Where)
+		cases, _ := bruteForce(len(g.Axes()), rules[:i+1], domain)
+		require.Equal(t, left-int64(len(cases)), x.Cases.Int64(), x.Where)
+		left = int64(len(cases))
+	}
+	require.Equal(t, g.Len(), left)
 }
 
 // checkCursor compares a cursor with At, and Changed with the points.
@@ -363,5 +377,37 @@ func TestHugeGrids(t *testing.T) {
 
 	_, err = Build(Spec{Axes: []Axis{axis("a"), axis("b")}, Where: []string{"a * b < 1000"}, MaxNodes: 1000})
 	require.ErrorIs(t, err, ErrBudget)
-	require.EqualError(t, err, `grid: counting the cases needs more than 1000 nodes or 50000 tries; most are at axis "b", which must remember a for where "a * b < 1000"; list axes that a constraint joins next to each other, use fewer values, or split the study`)
+	require.EqualError(t, err, `grid: counting the cases needs more than 1000 nodes or 20000 tries; most are at axis "b", which must remember a for where "a * b < 1000"; list axes that a constraint joins next to each other, use fewer values, or split the study`)
+}
+
+func TestBreakdown(t *testing.T) {
+	tp := Axis{Name: "tp", Values: Ints(0, 1, 2, 3, 4)}
+	g, err := Build(Spec{Axes: []Axis{tp, {Name: "gpus", Values: Ints(8, 64)}}, Where: []string{"gpus % tp == 0", "tp > 0", "tp > 0", "gpus > 8"}})
+	require.NoError(t, err)
+	// tp = 0 fails the first constraint, which is no error and leaves it to the second.
+	f := func(cases ...int64) {
+		t.Helper()
+		b := g.Breakdown()
+		require.Equal(t, cases[0], b.Raw.Int64())
+		for i, x := range b.Excluded {
+			require.Equal(t, cases[i+1], x.Cases.Int64(), x.Where)
+		}
+	}
+	f(10, 2, 2, 0, 3)
+	require.Equal(t, int64(3), g.Len())
+
+	// Raw may be beyond what a grid may have.
+	axes := []Axis{}
+	for i := range 10 {
+		axes = append(axes, Axis{Name: fmt.Sprintf("a%d", i), Values: Ints(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)})
+	}
+	axes = append(axes, axes...)
+	for i := 10; i < 20; i++ {
+		axes[i].Name = fmt.Sprintf("a%d", i)
+	}
+	g, err = Build(Spec{Axes: axes, Where: []string{"a0 == 1 && a1 == 1 && a2 == 1 && a3 == 1 && a4 == 1", "a15 + a16 + a17 + a18 + a19 == 5", "a10 + a11 + a12 + a13 + a14 == 5", "a5 + a6 > 79"}})
+	require.NoError(t, err)
+	require.Equal(t, "109951162777600000000000000000000", g.Raw().String())                         // 40²⁰
+	require.Equal(t, int64(64000), g.Len())                                                         // 40³
+	require.Equal(t, "109951161703858176000000000000000", g.Breakdown().Excluded[0].Cases.String()) // 40²⁰ − 40¹⁵
 }

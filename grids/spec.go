@@ -56,7 +56,7 @@ const DefaultMaxNodes = 2_000_000
 // What else is bounded, as a multiple of MaxNodes: the values tried, and the
 // runs the nodes keep. The most MaxNodes may be keeps all numbers in an int32.
 const (
-	visitsPerNode = 50
+	visitsPerNode = 20
 	runsPerNode   = 8
 	mostNodes     = 100_000_000
 )
