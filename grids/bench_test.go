@@ -7,16 +7,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// divisors is the domain of an axis that divides both of its needs.
+// divisors is the domain of an axis that divides all of its needs.
 func divisors(args []Value) ([]Value, error) {
-	a, b := args[0].Int(), args[1].Int()
-	var ds []Value
-	for d := int64(1); d <= min(a, b); d++ {
-		if a%d == 0 && b%d == 0 {
-			ds = append(ds, IntValue(d))
-		}
+	ns := make([]int64, len(args))
+	for i, v := range args {
+		ns[i] = v.Int()
 	}
-	return ds, nil
+	return Ints(Divisors(ns...)...), nil
 }
 
 // autoPlan is what a study with plan: auto asks for: every

@@ -1,6 +1,7 @@
 package grids
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"math/big"
@@ -314,9 +315,8 @@ func (b *builder) overBudget() error {
 	axis := b.spec.Axes[worst].Name
 	var remembered, readers []string
 	for _, i := range b.plan.live[worst] {
-		if name := b.scope.slots[i].name; name != "" {
-			remembered = append(remembered, name)
-		}
+		x := &b.scope.slots[i]
+		remembered = append(remembered, cmp.Or(x.name, x.text))
 	}
 	for _, c := range b.conj {
 		text := b.spec.Where[c.where]
@@ -324,9 +324,9 @@ func (b *builder) overBudget() error {
 			readers = append(readers, quote(text))
 		}
 	}
-	msg := fmt.Sprintf("counting the cases needs more than %d nodes or %d tries", b.maxNodes, int64(b.maxNodes)*visitsPerNode)
+	msg := fmt.Sprintf("counting the cases needs more than %s nodes or %s tries", commas(b.maxNodes), commas(int64(b.maxNodes)*visitsPerNode))
 	if len(remembered) > 0 {
-		msg += fmt.Sprintf("; most are at axis %s, which must remember %s", quote(axis), strings.Join(remembered, ", "))
+		msg += fmt.Sprintf("; most are at axis %s, whose nodes must remember %s", quote(axis), strings.Join(remembered, ", "))
 	}
 	if len(readers) > 0 {
 		msg += " for where " + strings.Join(readers, " and ")

@@ -62,13 +62,17 @@ type slot struct {
 	reads   []int
 	canFail bool
 	eval    func(frame []Value) Value // nil for an axis
+	text    string                    // what a part of a constraint calculates
 }
 
 // A scope holds the names constraints can use.
 type scope struct {
 	slots []slot
 	names map[string]int
-	parts map[string]int // hidden slots by the text of their expression
+	parts map[string]int // carried parts of the current constraint, by their text
+	// nodes compiled of the current constraint. The parser's own limit is not
+	// enough: in a ?: b ?: c it uses one node twice, and again in each other one.
+	nodes int
 }
 
 func (s *scope) add(x slot) int {
@@ -92,7 +96,7 @@ func (s *scope) carry(node ast.Node, x operand) operand {
 	text := node.String()
 	i, ok := s.parts[text]
 	if !ok {
-		i = s.add(slot{kinds: x.kinds, level: x.level, reads: x.reads, canFail: x.canFail, eval: x.eval})
+		i = s.add(slot{kinds: x.kinds, level: x.level, reads: x.reads, canFail: x.canFail, eval: x.eval, text: text})
 		s.parts[text] = i
 	}
 	return s.read(i)
@@ -121,6 +125,9 @@ func (s *scope) operands(nodes ...ast.Node) (xs []operand, joined operand, err e
 
 // compile turns a parsed expression into an operand, and checks names and kinds.
 func (s *scope) compile(node ast.Node) (operand, error) {
+	if s.nodes++; s.nodes > maxConstraintNodes {
+		return operand{}, errTooLong()
+	}
 	switch n := node.(type) {
 	case *ast.IntegerNode:
 		return literal(IntValue(int64(n.Value))), nil

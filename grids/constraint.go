@@ -69,7 +69,7 @@ func plainSyntax(text string, err *file.Error) *syntaxError {
 	unexpected, isToken := strings.CutPrefix(err.Message, "unexpected token ")
 	switch {
 	case strings.Contains(err.Message, "exceeds maximum allowed nodes"):
-		return &syntaxError{msg: fmt.Sprintf("more than %d operations; split it", maxConstraintNodes)}
+		return errTooLong()
 	case unexpected == "EOF" || strings.HasPrefix(err.Message, "unexpected end"):
 		return &syntaxError{column: utf8.RuneCountInString(text) + 1, msg: "ends too early"}
 	case unexpected == `Operator("=")`:
@@ -86,6 +86,10 @@ func plainSyntax(text string, err *file.Error) *syntaxError {
 		return &syntaxError{column: column, msg: "unexpected " + unexpected}
 	}
 	return &syntaxError{column: column, msg: err.Message}
+}
+
+func errTooLong() *syntaxError {
+	return &syntaxError{msg: fmt.Sprintf("more than %d operations; split it", maxConstraintNodes)}
 }
 
 // findComment returns the column of a comment outside of quotes.

@@ -72,12 +72,20 @@ func axisError(i int, a *Axis, format string, args ...any) *Error {
 func tooManyCases(size *big.Int) *Error {
 	return &Error{
 		Part: PartGrid, Err: ErrTooManyCases,
-		Msg:  fmt.Sprintf("%s cases, more than 2⁶³−1 (%s)", size, power10(size)),
+		Msg:  fmt.Sprintf("%s cases, more than 2⁶³−1", commas(size)),
 		Hint: "use fewer values or add constraints",
 	}
 }
 
-// power10 is the order of magnitude of n ≥ 1, for people.
-func power10(n *big.Int) string {
-	return fmt.Sprintf("about 10^%d", len(n.String())-1)
+// commas writes a whole number with its digits in groups of three.
+func commas(n any) string {
+	digits := fmt.Sprint(n)
+	var b strings.Builder
+	for i, d := range digits {
+		if i > 0 && (len(digits)-i)%3 == 0 {
+			b.WriteByte(',')
+		}
+		b.WriteRune(d)
+	}
+	return b.String()
 }

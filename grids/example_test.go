@@ -41,13 +41,7 @@ func ExampleAxis() {
 		Axes: []grids.Axis{
 			{Name: "model", Values: grids.Strings("small", "large")},
 			{Name: "pp", Needs: []string{"model"}, Kinds: []grids.Kind{grids.Int}, Domain: func(args []grids.Value) ([]grids.Value, error) {
-				var stages []grids.Value
-				for n := int64(1); n <= layers[args[0].Text()]; n++ {
-					if layers[args[0].Text()]%n == 0 {
-						stages = append(stages, grids.IntValue(n))
-					}
-				}
-				return stages, nil
+				return grids.Ints(grids.Divisors(layers[args[0].Text()])...), nil
 			}},
 		},
 	})
@@ -103,5 +97,5 @@ func ExampleParseRange() {
 	// [1 2 3 4 5] <nil>
 	// [8 16 24 32] <nil>
 	// [1 2 4 8 16 32 64] <nil>
-	// [] range "1..1B": has 1000000000 values, and an axis may have 1000000; use a step, or pow2(1..1000000000)
+	// [] range "1..1B": has 1,000,000,000 values, and an axis may have 1,000,000; use a step, or pow2(1..1000000000)
 }

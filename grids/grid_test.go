@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -245,7 +246,7 @@ func TestBuildErrors(t *testing.T) {
 	f(Spec{Axes: []Axis{{Name: "a", Values: []Value{IntValue(1), FloatValue(1)}}}}, `axis "a": value 1 is given twice (values 1 and 2)`)
 	f(Spec{Axes: []Axis{{Name: "a", Values: []Value{FloatValue(0), ParseValue("0")}}}}, `axis "a": value 0 is given twice (values 1 and 2)`)
 	f(Spec{Axes: []Axis{{Name: "a", Values: []Value{{}}}}}, `axis "a": value 1 is not valid: `)
-	f(Spec{Axes: []Axis{{Name: "a", Values: make([]Value, MaxAxisValues+1)}}}, `axis "a": 1000001 values, and an axis may have 1000000`)
+	f(Spec{Axes: []Axis{{Name: "a", Values: make([]Value, MaxAxisValues+1)}}}, `axis "a": 1,000,001 values, and an axis may have 1,000,000`)
 	f(Spec{Axes: []Axis{{Name: "a", Values: Ints(1), Needs: []string{"b"}}}},
 		`axis "a": needs other names, but has no function of them`,
 		`axis "a": needs "b", which is not known before it`)
@@ -270,7 +271,7 @@ func TestBuildErrors(t *testing.T) {
 	f(where("recipe < 3"), `where "recipe < 3", column 8: < compares a text with a whole number`)
 	f(where("recipe + 1 == 2"), `where "recipe + 1 == 2", column 1: + takes a number, and this is a text`)
 	f(where("tied < true"), `where "tied < true", column 6: < cannot order true and false`)
-	f(where("!tp"), `where "!tp", column 2: ! takes a true or false, and this is a whole number`)
+	f(where("!tp"), `where "!tp", column 2: ! takes a truth value, and this is a whole number`)
 	f(where("tp % 0.5 == 0"), `where "tp % 0.5 == 0", column 6: % takes a whole number, and this is a fraction`)
 	f(where("gpus / 2 % 2 == 0"), `where "gpus / 2 % 2 == 0", column 6: % takes a whole number, and this is a fraction`)
 	f(where("now() == 1"), `where "now() == 1", column 1: unknown function "now"; there are div, min, max, abs, int, float, floor and ceil`)
@@ -287,6 +288,8 @@ func TestBuildErrors(t *testing.T) {
 	f(where("recipe matches tp"), `where "recipe matches tp", column 16: matches takes a text, and this is a whole number`)
 	f(where("recipe matches '['"), "where \"recipe matches '['\", column 16: error parsing regexp: missing closing ]: `[`")
 	f(where(strings.Repeat("tp+", 1000)+"tp > 0"), fmt.Sprintf("where %q…: more than 1000 operations; split it", strings.Repeat("tp+", 20)))
+	// The parser uses the left side of ?: twice: 2³⁰ nodes in a short text.
+	f(where(strings.Repeat("(", 30)+"tied"+strings.Repeat(" ?: tied)", 30)), fmt.Sprintf("where %q…: more than 1000 operations; split it", strings.Repeat("(", 30)+"tied ?: tied) ?: tied) ?: tied"))
 	f(where(strings.Repeat("(", 5000)), fmt.Sprintf("where %q…: 5000 bytes, and a constraint may have 4096; split it", strings.Repeat("(", 60)))
 	f(where("tp > '\xff'"), `where "tp > '\xff'": not valid UTF-8`)
 
@@ -323,6 +326,13 @@ func TestFailureMattersOnlyForCases(t *testing.T) {
 	}
 	_, err := Build(Spec{Axes: axes, Where: []string{"gpus % tp == 0", "tp > 0 || mode == 'b'"}})
 	require.EqualError(t, err, `where "gpus % tp == 0", column 6: division by zero for tp = 0, gpus = 8`)
+}
+
+// Two constraints with the same part tell each its own place in it.
+func TestFailureColumn(t *testing.T) {
+	axes := []Axis{{Name: "a", Values: Ints(8)}, {Name: "b", Values: Ints(0)}, {Name: "c", Values: Ints(1, 2)}}
+	_, err := Build(Spec{Axes: axes, Where: []string{"div(a, b) > 0 || c > 0", "c == 5 || 1 < div(a, b)"}})
+	require.EqualError(t, err, `where "c == 5 || 1 < div(a, b)", column 15: division by zero for a = 8, b = 0, c = 1`)
 }
 
 func TestDerivedAndDomainErrors(t *testing.T) {
@@ -372,12 +382,15 @@ func TestHugeGrids(t *testing.T) {
 	checkCursor(t, g, 999_999_999_999, 1_000_000_000_002)
 
 	_, err = Build(Spec{Axes: []Axis{axis("a"), axis("b"), axis("c"), axis("d")}, Where: []string{"d < 11"}})
-	require.EqualError(t, err, "grid: 11000000000000000000 cases, more than 2⁶³−1 (about 10^19); use fewer values or add constraints")
+	require.EqualError(t, err, "grid: 11,000,000,000,000,000,000 cases, more than 2⁶³−1; use fewer values or add constraints")
 	require.ErrorIs(t, err, ErrTooManyCases)
+
+	_, err = Build(Spec{Axes: []Axis{{Name: "a", Values: Ints(million[:100]...)}, {Name: "b", Values: Ints(million[:100]...)}, {Name: "c", Values: Ints(1, 2, 3)}}, Where: []string{"(a + 1) * (b + 1) % c == 0"}, MaxNodes: 1000})
+	require.EqualError(t, err, `grid: counting the cases needs more than 1,000 nodes or 20,000 tries; most are at axis "c", whose nodes must remember (a + 1) * (b + 1) for where "(a + 1) * (b + 1) % c == 0"; list axes that a constraint joins next to each other, use fewer values, or split the study`)
 
 	_, err = Build(Spec{Axes: []Axis{axis("a"), axis("b")}, Where: []string{"a * b < 1000"}, MaxNodes: 1000})
 	require.ErrorIs(t, err, ErrBudget)
-	require.EqualError(t, err, `grid: counting the cases needs more than 1000 nodes or 20000 tries; most are at axis "b", which must remember a for where "a * b < 1000"; list axes that a constraint joins next to each other, use fewer values, or split the study`)
+	require.EqualError(t, err, `grid: counting the cases needs more than 1,000 nodes or 20,000 tries; most are at axis "b", whose nodes must remember a for where "a * b < 1000"; list axes that a constraint joins next to each other, use fewer values, or split the study`)
 }
 
 func TestBreakdown(t *testing.T) {
@@ -410,4 +423,44 @@ func TestBreakdown(t *testing.T) {
 	require.Equal(t, "109951162777600000000000000000000", g.Raw().String())                         // 40²⁰
 	require.Equal(t, int64(64000), g.Len())                                                         // 40³
 	require.Equal(t, "109951161703858176000000000000000", g.Breakdown().Excluded[0].Cases.String()) // 40²⁰ − 40¹⁵
+}
+
+func TestBuildIsDeterministic(t *testing.T) {
+	first, err := Build(autoPlan())
+	require.NoError(t, err)
+	second, err := Build(autoPlan())
+	require.NoError(t, err)
+	require.Equal(t, first.nodes, second.nodes)
+	require.Equal(t, first.runs, second.runs)
+	require.Equal(t, first.values, second.values)
+}
+
+func TestConcurrentCursors(t *testing.T) {
+	g, err := Build(plainPlan())
+	require.NoError(t, err)
+	const parts = 4
+	var group sync.WaitGroup
+	counts := make([]int64, parts)
+	for i := range int64(parts) {
+		group.Go(func() {
+			for c := g.Cursor(i*g.Len()/parts, (i+1)*g.Len()/parts); c.Next(); {
+				counts[i]++
+			}
+		})
+	}
+	group.Wait()
+	require.Equal(t, g.Len(), counts[0]+counts[1]+counts[2]+counts[3])
+}
+
+func TestCursorDoesNotAllocate(t *testing.T) {
+	g, err := Build(autoPlan())
+	require.NoError(t, err)
+	c := g.Cursor(0, g.Len())
+	point := make([]int32, len(g.Axes()))
+	require.Zero(t, testing.AllocsPerRun(10_000, func() {
+		c.Next()
+		_ = c.Value(len(point) - 1)
+		point = g.At(c.Index(), point)
+		_, _ = g.Index(point)
+	}))
 }

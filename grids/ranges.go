@@ -66,7 +66,7 @@ func parseRange(s string) ([]int64, error) {
 	// Unsigned, for the count of 0..2⁶³−1 does not fit in an int64.
 	count := uint64(last-first)/uint64(step) + 1
 	if count > MaxAxisValues {
-		return nil, fmt.Errorf("has %d values, and an axis may have %d; use a step, or pow2(%d..%d)", count, MaxAxisValues, first, last)
+		return nil, fmt.Errorf("has %s values, and an axis may have %s; use a step, or pow2(%d..%d)", commas(count), commas(MaxAxisValues), first, last)
 	}
 	ns := make([]int64, count)
 	for i := range ns {
@@ -125,7 +125,7 @@ func ParseInts(elements ...string) ([]int64, error) {
 			part[0], err = ParseSize(element)
 		}
 		if len(ns)+len(part) > MaxAxisValues {
-			return nil, fmt.Errorf("%d values with %s, and an axis may have %d", len(ns)+len(part), quote(element), MaxAxisValues)
+			return nil, fmt.Errorf("%s values with %s, and an axis may have %s", commas(len(ns)+len(part)), quote(element), commas(MaxAxisValues))
 		}
 		ns, errs = append(ns, part...), append(errs, err)
 	}

@@ -124,8 +124,8 @@ func TestParseRangeErrors(t *testing.T) {
 	f("1..8:-1", `range "1..8:-1": step: size "-1": must not be negative`)
 	f("1..8:1:1", `range "1..8:1:1": step: size "1:1": unknown suffix ":1" (K M B T are decimal, Ki Mi Gi Ti binary)`)
 	f("0..1:0.1", `range "0..1:0.1": step: size "0.1": is 0.1, not a whole number`)
-	f("1..1B", `range "1..1B": has 1000000000 values, and an axis may have 1000000; use a step, or pow2(1..1000000000)`)
-	f("0..9223372036854775807", `range "0..9223372036854775807": has 9223372036854775808 values, and an axis may have 1000000; use a step, or pow2(0..9223372036854775807)`)
+	f("1..1B", `range "1..1B": has 1,000,000,000 values, and an axis may have 1,000,000; use a step, or pow2(1..1000000000)`)
+	f("0..9223372036854775807", `range "0..9223372036854775807": has 9,223,372,036,854,775,808 values, and an axis may have 1,000,000; use a step, or pow2(0..9223372036854775807)`)
 	f("pow2(1..64", `range "pow2(1..64": the parenthesis of pow2( is not closed`)
 	f("pow2(1..64:2)", `range "pow2(1..64:2)": powers of two have no step; write pow2(1..64)`)
 	f("pow2(64)", `range "pow2(64)": is not a range; write it like 1..64, 1..64:8 or pow2(1..64)`)
@@ -143,7 +143,7 @@ func TestParseInts(t *testing.T) {
 range "4..2": runs backwards; write 2..4`)
 
 	_, err = ParseInts("1..1000000", "1000001")
-	require.EqualError(t, err, `1000001 values with "1000001", and an axis may have 1000000`)
+	require.EqualError(t, err, `1,000,001 values with "1000001", and an axis may have 1,000,000`)
 }
 
 func TestParseValue(t *testing.T) {

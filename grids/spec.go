@@ -134,6 +134,8 @@ func resolve(spec *Spec) (*scope, []conjunct, error) {
 			report(whereError(i, text, err))
 			continue
 		}
+		s.nodes = 0
+		clear(s.parts) // not shared between constraints: a failure tells its column
 		for _, node := range conjuncts(root) {
 			x, err := s.compile(node)
 			if err == nil {
@@ -209,7 +211,7 @@ func checkValues(i int, a *Axis) *Error {
 // distinct says why values cannot be those of an axis, "" if they can.
 func distinct(values []Value) string {
 	if len(values) > MaxAxisValues {
-		return fmt.Sprintf("%d values, and an axis may have %d", len(values), MaxAxisValues)
+		return fmt.Sprintf("%s values, and an axis may have %s", commas(len(values)), commas(MaxAxisValues))
 	}
 	if ascending(values) {
 		return ""

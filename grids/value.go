@@ -28,7 +28,7 @@ func (k Kind) String() string {
 	case String:
 		return "text"
 	case Bool:
-		return "true or false"
+		return "truth value"
 	default:
 		return "invalid"
 	}
