@@ -65,7 +65,7 @@ func (o Options) Resolve() (*Case, error) {
 		c.Profile = &whole
 	}
 	r := &c.Recipe
-	r.Precision, err = ParsePrecision(orDefault(o.Recipe, c.Profile.Precision))
+	r.Precision, err = c.Profile.precision(o.Recipe)
 	fail(err)
 	r.Optimizer, err = ParseOptimizer(orDefault(o.Optimizer, c.Profile.Optimizer))
 	fail(err)

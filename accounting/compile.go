@@ -14,8 +14,9 @@ type Compiled struct {
 	Ledger   *Ledger
 	Counts   Counts
 	sections []compiledSection
-	layers   []int // section of each decoder layer, in order
-	first    []int // sections before the stack: embedding, encoder layers
+	layers   []int   // section of each decoder layer, in order
+	runs     []int64 // how many equal layers follow from layer i on, itself included
+	first    []int   // sections before the stack: embedding, encoder layers
 	limits   limits
 }
 
@@ -41,10 +42,12 @@ type compiledSection struct {
 	weights   [numWeightShards]int64
 	untrained int64
 	// moments is the optimizer's moments in bytes, in the same classes.
-	moments [numWeightShards]int64
-	shapes  []paramShape // for shards that pad each tensor (FSDP)
-	saved   []term       // kept for backward
-	logits  []term       // the part of saved that belongs to head and loss
+	moments  [numWeightShards]int64
+	shapes   []paramShape // for shards that pad each tensor (FSDP)
+	saved    []term       // kept for backward
+	logits   []term       // the part of saved that belongs to head and loss
+	work     []term       // the working set of backward; in the head, of the loss
+	headWork []term       // the working set of the head's own backward
 	// FLOPs of one forward of one token: products with weights, and per key looked at.
 	tokenFLOPs, spanFLOPs float64
 	groups                [numGroups]groupFLOPs
@@ -67,6 +70,7 @@ type term struct {
 	b, s  uint8
 	shard Shard
 	when  When
+	parts int64 // only one of so many parts exists at a time, 1 = whole
 }
 
 // Compile folds a ledger. It returns [ErrOverflow] for a model whose counts do
@@ -95,6 +99,13 @@ func Compile(l *Ledger) (*Compiled, error) {
 	}
 	for _, k := range l.Model.Sequence {
 		c.layers = append(c.layers, byKind[RoleLayer][k])
+	}
+	c.runs = make([]int64, len(c.layers))
+	for i := len(c.layers) - 1; i >= 0; i-- {
+		c.runs[i] = 1
+		if i+1 < len(c.layers) && c.layers[i+1] == c.layers[i] {
+			c.runs[i] += c.runs[i+1]
+		}
 	}
 	c.limits.layers = l.Model.Layers()
 	c.limits.positions = l.Model.Embedding.Positions
@@ -146,6 +157,15 @@ func compileSection(l *Ledger, s *Section) (compiledSection, error) {
 			}
 		}
 		cs.addFLOPs(s, comp)
+	}
+	for i := range s.Work {
+		into := &cs.work
+		if s.Work[i].Later {
+			into = &cs.headWork
+		}
+		if err := addTerms(into, s, &s.Work[i]); err != nil {
+			return cs, err
+		}
 	}
 	return cs, nil
 }
@@ -205,7 +225,7 @@ func addTerms(into *[]term, s *Section, t *Tensor) error {
 		if t.Shard == TokensVoc {
 			coef /= s.Values[SymV]
 		}
-		k.coef = coef
+		k.coef, k.parts = coef, max(t.Parts, 1)
 		*into = appendTerm(*into, k)
 	}
 	return nil
@@ -213,7 +233,7 @@ func addTerms(into *[]term, s *Section, t *Tensor) error {
 
 func appendTerm(terms []term, k term) []term {
 	for i := range terms {
-		if t := &terms[i]; t.b == k.b && t.s == k.s && t.shard == k.shard && t.when == k.when {
+		if t := &terms[i]; t.b == k.b && t.s == k.s && t.shard == k.shard && t.parts == k.parts && t.when == k.when {
 			t.coef += k.coef
 			return terms
 		}

@@ -104,6 +104,9 @@ type Section struct {
 	Layer      *arch.Layer
 	Values     Values // B and S are filled in at evaluation
 	Components []Component
+	// Work is what backward holds at its widest beside the saved tensors: what is
+	// recomputed, and gradients of activations.
+	Work []Tensor
 }
 
 // Component returns the row of that name, or nil.
@@ -141,6 +144,7 @@ func NewLedger(m *arch.Model, r Recipe, p *Profile) *Ledger {
 	for i := range l.Sections {
 		s := &l.Sections[i]
 		p.Saved(m, r, s)
+		s.Work = p.working(m, r, s)
 		for j := range s.Components {
 			s.Components[j].Excluded = p.excluded(s.Components[j].Name)
 		}

@@ -1,10 +1,24 @@
 package accounting
 
-// memoryRules say how a framework's memory moves through a step, beside the
-// tensors it keeps for backward.
-type memoryRules struct {
-	// allAtOnce takes every component at its largest at the same moment: the sheet.
-	allAtOnce bool
+// A Memory is what one rank holds at its worst moment, in bytes. The seven
+// components sum to PeakBytes.
+type Memory struct {
+	Stage            int64
+	Phase            Phase
+	WeightsBytes     int64 // as kept between steps
+	GradientsBytes   int64 // alive at the peak
+	OptimizerBytes   int64
+	ActivationsBytes int64 // saved for backward and the working set of the layer at work
+	LogitsBytes      int64 // head and loss
+	BuffersBytes     int64 // gathered weights, all-gather and reduce-scatter buffers
+	RuntimeBytes     int64 // what the allocator, the driver and the communicators add
+	PeakBytes        int64 // sum of the above: what the device must offer
+
+	SavedTotalBytes    int64 // autograd's saved tensors at the end of forward, one micro-batch
+	SavedPerLayerBytes int64 // of the largest kind of layer
+	AllocatedBytes     int64 // torch.cuda.max_memory_allocated
+	ReservedBytes      int64 // torch.cuda.max_memory_reserved
+	ParametersPerRank  int64 // of this stage, before ZeRO cuts them
 }
 
 // A Phase is a moment of the step at which memory can peak.
@@ -12,91 +26,246 @@ type Phase uint8
 
 // Phases.
 const (
-	PhaseAll       Phase = iota // everything at once, see memoryRules.allAtOnce
+	PhaseAll       Phase = iota // everything at once: the sheet
 	PhaseLoss                   // the turn from forward to backward, in the loss
+	PhaseHead                   // backward of the head
 	PhaseBackward               // inside the backward of a layer
+	PhaseEnd                    // the end of backward: all gradients exist
 	PhaseOptimizer              // the optimizer's update
 )
 
 // String is the name in outputs.
-func (p Phase) String() string { return [...]string{"all", "loss", "backward", "optimizer"}[p] }
-
-// A Memory is what one rank holds at its worst moment, in bytes. The seven
-// components sum to PeakBytes.
-type Memory struct {
-	Stage            int64
-	Phase            Phase
-	WeightsBytes     int64
-	GradientsBytes   int64
-	OptimizerBytes   int64
-	ActivationsBytes int64 // saved for backward and the working set
-	LogitsBytes      int64 // head and loss
-	BuffersBytes     int64 // communication and framework buffers
-	RuntimeBytes     int64 // what the allocator and the driver add
-	PeakBytes        int64 // sum of the above: what the device must offer
-
-	SavedTotalBytes    int64 // autograd's saved tensors at the end of forward, one micro-batch
-	SavedPerLayerBytes int64 // of the largest kind of layer
-	AllocatedBytes     int64 // torch.cuda.max_memory_allocated
-	ReservedBytes      int64 // torch.cuda.max_memory_reserved
-	ParametersPerRank  int64 // of the worst stage
+func (p Phase) String() string {
+	return [...]string{"all", "loss", "head_backward", "backward", "end_of_backward", "optimizer"}[p]
 }
 
-// divisors turns a plan into the divisor of each sharding rule for a section
-// with g key/value heads.
-func divisors(p *Plan, g int64) (d [numShards]int64) {
-	kv := min(p.TP, g)
-	d[Whole], d[ByTP], d[ByKV], d[ByVocab], d[ByExpert] = 1, p.TP, kv, 1, p.EP*p.ETP
-	d[Tokens], d[TokensSP], d[TokensTP], d[TokensKV], d[TokensVoc] = p.CP, p.CP, p.CP*p.TP, p.CP*kv, p.CP
-	d[TokensEP], d[TokensEPIn] = p.CP*p.TP, p.CP*p.TP/p.ETP
-	if p.SP {
-		d[TokensSP] = p.CP * p.TP
-	}
-	return d
+// A memoryStyle says how gradients and gathered weights come and go.
+type memoryStyle uint8
+
+const (
+	// styleSheet takes every component at its largest at the same moment.
+	styleSheet memoryStyle = iota
+	// styleBuffers keeps one gradient buffer alive all step (Megatron, DeepSpeed).
+	styleBuffers
+	// styleAutograd makes gradients in backward and drops them after the update
+	// (PyTorch: zero_grad(set_to_none)), with FSDP2's gathering when ZeRO is 3.
+	styleAutograd
+)
+
+// memoryRules say how a framework's memory moves through a step, beside the
+// tensors it keeps for backward.
+type memoryRules struct {
+	style   memoryStyle
+	runtime runtimeRules
+	// rootGathered: FSDP2 until mid 2025 kept the root group (embedding, final norm,
+	// head) gathered from forward to backward.
+	rootGathered bool
 }
 
-// vocabRows is the number of vocabulary rows a tensor-parallel rank holds.
-func (c *Compiled) vocabRows(p *Plan) int64 {
-	return ceilDiv(c.Ledger.Model.Embedding.Vocab, p.TP)
+// A stage is one pipeline stage while it is being counted.
+type stage struct {
+	q     int64
+	x     *Setting
+	rows  int64 // vocabulary rows of a tensor-parallel rank
+	ranks int64 // data-parallel ranks that share dense states, dp·cp
+
+	dense, expert               int64 // parameters of this rank
+	denseMoments, expertMoments int64 // optimizer moments, bytes
+	denseShard, expertShard     int64 // parameters of this rank after ZeRO cuts them
+	saved                       int64 // activations kept by all micro-batches in flight, head left out
+	work                        int64 // the largest working set of a layer
+	logits                      int64 // saved by head and loss
+	lossWork                    int64
 }
 
-func ceilDiv(a, b int64) int64 { return (a + b - 1) / b }
-
-// bytes sums the terms at one micro-batch b of s tokens.
-func sumTerms(terms []term, b, s, vocabRows int64, d *[numShards]int64) (int64, error) {
-	var sum int64
-	for i := range terms {
-		t := &terms[i]
-		if !t.when.Holds(b, s) {
-			continue
+// memory finds the worst stage and phase.
+func (c *Compiled) memory(x *Setting, out *Memory) error {
+	for q := range x.Plan.PP {
+		var m Memory
+		if err := c.stageMemory(x, q, &m); err != nil {
+			return err
 		}
-		x := t.coef
+		if q == 0 || m.PeakBytes > out.PeakBytes {
+			*out = m
+		}
+	}
+	return nil
+}
+
+// stageMemory is the peak of stage q over its phases.
+func (c *Compiled) stageMemory(x *Setting, q int64, m *Memory) error {
+	p := &x.Plan
+	st := stage{q: q, x: x, rows: c.vocabRows(p), ranks: p.DP * p.CP}
+	m.Stage = q
+	micro := x.MicroBatches(p)
+	if q == 0 {
+		for _, i := range c.first {
+			if err := c.hold(&st, i, inFlight(p.PP, p.VPP, 0, 0, micro), m); err != nil {
+				return err
+			}
+		}
+	}
+	for j := range p.VPP {
+		lo, hi := stageLayers(c.limits.layers, p.PP*p.VPP, j*p.PP+q)
+		flight := inFlight(p.PP, p.VPP, q, j, micro)
+		for i := lo; i < hi; {
+			// Equal layers in a row are counted together.
+			n := min(c.runs[i], hi-i)
+			if err := c.holdLayers(&st, c.layers[i], n, flight, m); err != nil {
+				return err
+			}
+			i += n
+		}
+	}
+	last := q == p.PP-1
+	if last {
+		if err := c.holdHead(&st, m); err != nil {
+			return err
+		}
+	}
+	m.ParametersPerRank = st.dense + st.expert
+	if c.Ledger.Profile.memory.style == styleAutograd {
+		return c.autogradPeak(&st, last, m)
+	}
+	return c.bufferPeak(&st, m)
+}
+
+func (c *Compiled) hold(st *stage, section int, flight int64, m *Memory) error {
+	return c.holdLayers(st, section, 1, flight, m)
+}
+
+// holdLayers adds n equal sections to a stage, with the activations of flight
+// micro-batches.
+func (c *Compiled) holdLayers(st *stage, section int, n, flight int64, m *Memory) error {
+	cs := &c.sections[section]
+	saved, work, err := c.addStates(st, cs, n)
+	if err != nil {
+		return err
+	}
+	m.SavedTotalBytes += saved * n
+	if cs.role == RoleLayer || cs.role == RoleEncoder {
+		m.SavedPerLayerBytes = max(m.SavedPerLayerBytes, saved)
+	}
+	st.work = max(st.work, work)
+	if saved, err = mulChecked(saved, n*flight); err != nil {
+		return err
+	}
+	st.saved, err = addChecked(st.saved, saved)
+	return err
+}
+
+func (c *Compiled) holdHead(st *stage, m *Memory) error {
+	head := &c.sections[len(c.sections)-1]
+	saved, work, err := c.addStates(st, head, 1)
+	if err != nil {
+		return err
+	}
+	d := divisors(&st.x.Plan, 1)
+	if st.logits, err = sumTerms(head.logits, st.x.MicroBatch, st.x.Context, st.rows, &d); err != nil {
+		return err
+	}
+	st.lossWork = work
+	m.SavedTotalBytes += saved + st.logits
+	st.saved, err = addChecked(st.saved, saved)
+	// A tied head on another stage than the embedding holds its own copy of the table.
+	if c.Ledger.Model.Head.Tied && st.x.Plan.PP > 1 && !c.Ledger.Profile.excluded("token_embedding") {
+		copied := c.Ledger.Model.Embedding.Width * st.rows
+		st.dense += copied
+		st.denseShard += ceilDiv(copied, st.ranks)
+		st.denseMoments += c.sections[0].moments[ByVocab] * st.rows
+	}
+	return err
+}
+
+// addStates adds the weights of n equal sections and returns the activations one
+// of them saves and its working set, for one micro-batch.
+func (c *Compiled) addStates(st *stage, cs *compiledSection, n int64) (saved, work int64, err error) {
+	p := &st.x.Plan
+	d := divisors(p, cs.kvHeads)
+	dense, expert := perRank(&cs.weights, st.rows, &d)
+	dm, em := perRank(&cs.moments, st.rows, &d)
+	st.dense, st.expert = st.dense+dense*n, st.expert+expert*n
+	st.denseMoments, st.expertMoments = st.denseMoments+dm*n, st.expertMoments+em*n
+	ds, es := c.shards(st, cs, dense, expert)
+	st.denseShard, st.expertShard = st.denseShard+ds*n, st.expertShard+es*n
+	b, s := st.x.MicroBatch, st.x.Context
+	if saved, err = sumTerms(cs.saved, b, s, st.rows, &d); err != nil {
+		return 0, 0, err
+	}
+	if work, err = sumTerms(cs.work, b, s, st.rows, &d); err != nil {
+		return 0, 0, err
+	}
+	return saved, work, nil
+}
+
+// shards is what is left of one section's parameters when ZeRO cuts them: FSDP2
+// pads the first dimension of each tensor to a multiple of the ranks, ZeRO's flat
+// buffers pad the sum.
+func (c *Compiled) shards(st *stage, cs *compiledSection, dense, expert int64) (ds, es int64) {
+	p := &st.x.Plan
+	es = ceilDiv(expert, max(p.ExpertDP(), 1))
+	if c.Ledger.Profile.memory.style != styleAutograd || p.TP > 1 || st.ranks == 1 {
+		return ceilDiv(dense, st.ranks), es
+	}
+	for i := range cs.shapes {
+		if s := &cs.shapes[i]; s.shard != ByExpert {
+			ds += ceilDiv(s.rows, st.ranks) * s.rest * s.count
+		}
+	}
+	return ds, es
+}
+
+// bufferPeak is the peak of a framework whose gradients live in one buffer all
+// step: the loss of the last stage or the widest layer's backward, on top of the
+// states and what is in flight.
+func (c *Compiled) bufferPeak(st *stage, m *Memory) error {
+	prec := &c.Ledger.Recipe.Precision
+	p := &st.x.Plan
+	all, shard := st.dense+st.expert, st.denseShard+st.expertShard
+	weights, gradients, master := all, all, all
+	moments := st.denseMoments + st.expertMoments
+	if p.ZeRO >= 1 {
+		master = shard
+		moments = ceilDiv(st.denseMoments, st.ranks) + ceilDiv(st.expertMoments, max(p.ExpertDP(), 1))
+	}
+	if p.ZeRO >= 2 {
+		gradients = shard
+	}
+	if p.ZeRO >= 3 {
+		weights = shard
+	}
+	m.WeightsBytes = weights * prec.WeightBytes
+	m.GradientsBytes = gradients * prec.GradientBytes
+	m.OptimizerBytes = master*prec.MasterBytes + moments
+	m.ActivationsBytes, m.LogitsBytes = st.saved, st.logits
+	if c.Ledger.Profile.memory.style == styleSheet {
+		m.Phase = PhaseAll
+		return m.finish(c, p)
+	}
+	if st.logits+st.lossWork >= st.work {
+		m.Phase = PhaseLoss
+		m.LogitsBytes += st.lossWork
+	} else {
+		m.Phase = PhaseBackward
+		m.LogitsBytes = 0
+		m.ActivationsBytes += st.work
+	}
+	return m.finish(c, p)
+}
+
+// finish adds up the components and what the runtime adds.
+func (m *Memory) finish(c *Compiled, p *Plan) error {
+	sum := int64(0)
+	for _, n := range [...]int64{m.WeightsBytes, m.GradientsBytes, m.OptimizerBytes, m.ActivationsBytes, m.LogitsBytes, m.BuffersBytes} {
 		var err error
-		for range t.b {
-			if x, err = mulChecked(x, b); err != nil {
-				return 0, err
-			}
-		}
-		for range t.s {
-			if x, err = mulChecked(x, s); err != nil {
-				return 0, err
-			}
-		}
-		if t.shard == TokensVoc {
-			if x, err = mulChecked(x, vocabRows); err != nil {
-				return 0, err
-			}
-		}
-		if sum, err = addChecked(sum, ceilDiv(x, d[t.shard])); err != nil {
-			return 0, err
+		if sum, err = addChecked(sum, n); err != nil || n < 0 {
+			return ErrOverflow
 		}
 	}
-	return sum, nil
-}
-
-// perRank sums one weight column of a section by its sharding classes: what is
-// held outside and inside the routed experts.
-func perRank(classes *[numWeightShards]int64, vocabRows int64, d *[numShards]int64) (dense, expert int64) {
-	dense = classes[Whole] + ceilDiv(classes[ByTP], d[ByTP]) + ceilDiv(classes[ByKV], d[ByKV]) + classes[ByVocab]*vocabRows
-	return dense, ceilDiv(classes[ByExpert], d[ByExpert])
+	m.AllocatedBytes = sum
+	r := &c.Ledger.Profile.memory.runtime
+	m.ReservedBytes = r.reserved(sum)
+	m.RuntimeBytes = r.device(m.ReservedBytes, p) - sum
+	m.PeakBytes = sum + m.RuntimeBytes
+	return nil
 }

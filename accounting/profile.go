@@ -15,12 +15,18 @@ type Profile struct {
 	Summary string // one sentence for `explain` and `models`
 	// Defaults of the framework where the user says nothing.
 	Precision string
-	Optimizer string
-	Attention AttentionKernel
-	ZeRO      int64
-	SP        bool // sequence parallelism wherever tp > 1
+	// Precisions translates recipe names that mean something else in this framework:
+	// FSDP2 with fp32 parameters computes in bf16.
+	Precisions map[string]string
+	Optimizer  string
+	Attention  AttentionKernel
+	ZeRO       int64
+	SP         bool // sequence parallelism wherever tp > 1
 	// Saved attaches to each component of a section what autograd keeps.
 	Saved func(m *arch.Model, r Recipe, s *Section)
+	// Work lists what the backward of a section holds at its widest beside the
+	// saved tensors; for the head, what the loss holds. Nil for the sheet.
+	Work func(m *arch.Model, r Recipe, s *Section) []Tensor
 	// Leave names components whose memory the profile's sum leaves out.
 	Leave []string
 	// MaxZeRO is the highest ZeRO stage the framework has, and Parallel whether it
@@ -30,7 +36,57 @@ type Profile struct {
 	memory   memoryRules
 }
 
+// working is what the backward of a section holds at its widest beside the saved
+// tensors: the profile's own working set, and whatever the recipe recomputes.
+func (p *Profile) working(m *arch.Model, r Recipe, s *Section) []Tensor {
+	if p.Work == nil {
+		return nil
+	}
+	out := p.Work(m, r, s)
+	if r.Recompute == RecomputeNone || s.Layer == nil {
+		return out
+	}
+	none := r
+	none.Recompute = RecomputeNone
+	whole := Section{Role: s.Role, Layer: s.Layer, Values: s.Values, Components: make([]Component, len(s.Components))}
+	for i := range whole.Components {
+		whole.Components[i].Name = s.Components[i].Name
+	}
+	p.Saved(m, none, &whole)
+	kept := map[string]int{}
+	for i := range s.Components {
+		for _, t := range s.Components[i].Saved {
+			kept[t.identity()]++
+		}
+	}
+	for i := range whole.Components {
+		for _, t := range whole.Components[i].Saved {
+			if kept[t.identity()] > 0 {
+				kept[t.identity()]--
+				continue
+			}
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// identity tells saved tensors apart by what they hold, wherever they are listed.
+func (t *Tensor) identity() string {
+	return t.Elems().String() + " " + t.DType.String() + " " + t.Shard.String()
+}
+
 func (p *Profile) excluded(component string) bool { return slices.Contains(p.Leave, component) }
+
+// precision is the recipe of that name as this framework means it; an empty name
+// is the framework's own default.
+func (p *Profile) precision(name string) (Precision, error) {
+	r, err := ParsePrecision(orDefault(name, p.Precision))
+	if other, ok := p.Precisions[r.Name]; ok && err == nil {
+		return ParsePrecision(other)
+	}
+	return r, err
+}
 
 func (p *Profile) allows(plan *Plan) bool {
 	if plan.ZeRO > p.MaxZeRO {
@@ -40,7 +96,9 @@ func (p *Profile) allows(plan *Plan) bool {
 }
 
 // profiles is the registry, in the order people are shown.
-func profiles() []*Profile { return []*Profile{&seedProfile} }
+func profiles() []*Profile {
+	return []*Profile{&megatronProfile, &fsdp2Profile, &megatron2023Profile, &fsdp2In2024Profile, &seedProfile}
+}
 
 // ProfileNames lists the framework profiles.
 func ProfileNames() []string { return names(profiles(), func(p *Profile) string { return p.Name }) }

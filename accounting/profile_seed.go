@@ -14,7 +14,7 @@ var seedProfile = Profile{
 	Attention: Unfused,
 	Saved:     seedSaved,
 	Leave:     []string{"token_embedding"},
-	memory:    memoryRules{allAtOnce: true},
+	memory:    memoryRules{style: styleSheet},
 }
 
 // seedSaved is the activation column of accounting.md 2.2.

@@ -30,6 +30,7 @@ var precisions = []Precision{
 	{Name: "bf16-mixed-grad16", Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 2, MasterBytes: 4, MomentBytes: 4, Source: "DeepSpeed ZeRO, 16-bit gradients"},
 	{Name: "autocast", Weights: FP32, Compute: BF16, WeightBytes: 4, GradientBytes: 4, MomentBytes: 4, Autocast: true, Source: "torch.amp bf16 over fp32 parameters"},
 	{Name: "bf16-pure", Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 2, MomentBytes: 2, Source: "torchtune, small-GPU fine-tuning: everything in bf16"},
+	{Name: "fp32-compute", Weights: FP32, Compute: FP32, WeightBytes: 4, GradientBytes: 4, MomentBytes: 4, Source: "FSDP2 without mixed precision: fp32 throughout"},
 	{Name: "fsdp-mixed", Weights: FP32, Compute: BF16, WeightBytes: 4, GradientBytes: 4, MomentBytes: 4, Source: "FSDP2 MixedPrecisionPolicy: fp32 shards, bf16 only while gathered"},
 }
 

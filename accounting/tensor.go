@@ -70,6 +70,11 @@ type Tensor struct {
 	Tied bool
 	// Untrained marks values outside gradient descent (router correction bias).
 	Untrained bool
+	// Parts says that only one of so many equal parts exists at a time; 0 means all.
+	Parts int64
+	// Later marks a working tensor of the head that lives after the loss, in the
+	// backward of the head's own product.
+	Later bool
 	// Source says which code keeps the tensor, for saved activations.
 	Source string
 	// When limits the sizes at which a saved tensor exists.

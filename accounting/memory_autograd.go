@@ -1,0 +1,215 @@
+package accounting
+
+// autogradPeak is the peak of a PyTorch program: gradients appear in backward and
+// are gone after the update. With ZeRO 3 (FSDP2) weights are gathered a layer at
+// a time. The moments are those at which torch's own memory tracker finds peaks
+// (truth/fake_runs_README.md): in the loss, in the head's backward, in the
+// backward of a layer, and at the end, when the root group is reduced.
+func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
+	prec := &c.Ledger.Recipe.Precision
+	x, p := st.x, &st.x.Plan
+	all, shard := st.dense+st.expert, st.denseShard+st.expertShard
+	cut := p.ZeRO >= 2 // FSDP2 cuts weights, gradients and moments alike; stage 2 keeps gathered weights
+	weights, moments := all, st.denseMoments+st.expertMoments
+	if p.ZeRO >= 1 {
+		moments = cutMoments(st.denseMoments, st.dense, st.denseShard) + cutMoments(st.expertMoments, st.expert, st.expertShard)
+	}
+	if cut {
+		weights = shard
+	}
+	gradient := func(params, shards int64) int64 {
+		if cut {
+			return shards * prec.GradientBytes
+		}
+		return params * prec.GradientBytes
+	}
+	m.WeightsBytes = weights * prec.WeightBytes
+	m.OptimizerBytes = moments
+	if p.ZeRO >= 1 {
+		m.OptimizerBytes += shard * prec.MasterBytes
+	} else {
+		m.OptimizerBytes += all * prec.MasterBytes
+	}
+	ddp := !cut && st.ranks > 1 // torch DDP: gradients are views of buckets that stay
+
+	compute := prec.Compute.Bytes()
+	root, rootHead := c.rootParameters(st, last)
+	// torchtitan 0.3, which has the chunked loss, wraps the head apart from the
+	// embedding and reduces it chunk by chunk, before the layers' backward.
+	apart := c.Ledger.Recipe.Loss == LossChunked
+	headGroup, headDone := rootHead, int64(0)
+	if apart {
+		headDone, root, rootHead = rootHead, 0, 0
+	}
+	best := Memory{}
+	try := func(phase Phase, gradients, activations, logits, buffers int64) {
+		t := *m
+		t.Phase, t.GradientsBytes, t.ActivationsBytes, t.LogitsBytes, t.BuffersBytes = phase, gradients, activations, logits, buffers
+		total := gradients + activations + logits + buffers
+		if best.PeakBytes == 0 || total > best.PeakBytes {
+			best = t
+			best.PeakBytes = total
+		}
+	}
+	// What exists of gradients before backward: all of them when steps accumulate
+	// micro-batches or DDP keeps its buckets.
+	held := int64(0)
+	if x.MicroBatches(p) > 1 || ddp {
+		held = gradient(all, shard)
+	}
+	gathered := func(params int64) int64 {
+		if p.ZeRO == 3 && st.ranks > 1 {
+			return params * compute
+		}
+		return 0
+	}
+	always := int64(0) // stage 2: weights stay gathered from forward to backward
+	if p.ZeRO == 2 && st.ranks > 1 {
+		always = all * compute
+	}
+
+	// Backward walks the layers from the last to the first.
+	count := c.stageSize(p, st.q)
+	above := int64(0)      // parameters of layers already done
+	aboveShard := int64(0) // and their shards
+	saved := st.saved      // activations still kept
+	previous := int64(0)   // parameters of the layer just done, in its reduce-scatter
+	for k := count - 1; k >= 0; k-- {
+		cs := &c.sections[c.layers[c.stageLayer(p, st.q, k)]]
+		d := divisors(p, cs.kvHeads)
+		dense, expert := perRank(&cs.weights, st.rows, &d)
+		ds, es := c.shards(st, cs, dense, expert)
+		here := dense + expert
+		next := int64(0)
+		if k > 0 {
+			ncs := &c.sections[c.layers[c.stageLayer(p, st.q, k-1)]]
+			nd := divisors(p, ncs.kvHeads)
+			a, b := perRank(&ncs.weights, st.rows, &nd)
+			next = a + b
+		}
+		if k == count-1 && last {
+			loss := gathered(here) + always
+			if c.Ledger.Profile.memory.rootGathered {
+				loss += gathered(root)
+			}
+			d := divisors(p, 1)
+			head := &c.sections[len(c.sections)-1]
+			gradient16, err := sumTerms(head.headWork, x.MicroBatch, x.Context, st.rows, &d)
+			if err != nil {
+				return err
+			}
+			if apart {
+				// Every chunk's head runs forward and backward in turn: its weights gathered,
+				// its gradient whole in fp32, and reduced at the end.
+				whole := headGroup * prec.GradientBytes
+				try(PhaseLoss, held, saved, st.logits+st.lossWork+gradient16, gathered(headGroup)+always+whole)
+				try(PhaseLoss, held, saved, st.logits+gradient16, gathered(headGroup)+always+2*whole+whole/st.ranks)
+			} else {
+				try(PhaseLoss, held, saved, st.logits+st.lossWork, loss)
+			}
+			// The head's backward: 16-bit gradient of the logits, the root group and its
+			// gather buffer, the head's own gradient.
+			if !apart {
+				try(PhaseHead, held, saved, gradient16, gathered(here)+2*gathered(root)+always+rootHead*compute)
+			}
+		}
+		work, err := sumTerms(cs.work, x.MicroBatch, x.Context, st.rows, &d)
+		if err != nil {
+			return err
+		}
+		kept, err := sumTerms(cs.saved, x.MicroBatch, x.Context, st.rows, &d)
+		if err != nil {
+			return err
+		}
+		g := held
+		if g == 0 {
+			g = gradient(above+headDone, aboveShard+ceilDiv(headDone, st.ranks))
+		}
+		buffers := gathered(root) + gathered(here) + gathered(next) + always
+		if st.ranks > 1 && cut {
+			buffers += previous*prec.GradientBytes + rootHead*compute
+		} else if held == 0 && last {
+			g += gradient(rootHead, rootHead)
+		}
+		try(PhaseBackward, g, saved+work, 0, buffers)
+		above, aboveShard, previous = above+here, aboveShard+ds+es, here
+		saved -= kept
+	}
+	g := held
+	if g == 0 {
+		g = gradient(above, aboveShard)
+	}
+	if apart && st.q == 0 {
+		root = c.Ledger.Model.Embedding.Width * st.rows // the embedding, its own group
+	}
+	end := gathered(root) + always
+	if cut && st.ranks > 1 {
+		end += root*(compute+prec.GradientBytes) + previous*prec.GradientBytes
+		try(PhaseEnd, g, max(saved, 0), 0, end)
+		try(PhaseOptimizer, gradient(all, shard), 0, 0, 0)
+	} else {
+		try(PhaseOptimizer, gradient(all, shard), 0, 0, always)
+	}
+	best.PeakBytes = 0
+	*m = best
+	return m.finish(c, p)
+}
+
+// cutMoments cuts an optimizer's moments in the proportion in which parameters
+// are cut into shards.
+func cutMoments(moments, params, shard int64) int64 {
+	if params == 0 {
+		return 0
+	}
+	if each := moments / params; each*params == moments {
+		return each * shard
+	}
+	return int64(float64(moments) / float64(params) * float64(shard))
+}
+
+// rootParameters is FSDP2's root group on this stage (embedding, final norm and
+// head), and the part of it whose gradient exists from the head's backward on.
+func (c *Compiled) rootParameters(st *stage, last bool) (params, head int64) {
+	add := func(i int) int64 {
+		cs := &c.sections[i]
+		d := divisors(&st.x.Plan, cs.kvHeads)
+		dense, expert := perRank(&cs.weights, st.rows, &d)
+		params += dense + expert
+		return dense + expert
+	}
+	if st.q == 0 {
+		for _, i := range c.first {
+			if c.sections[i].role == RoleEmbedding {
+				add(i)
+			}
+		}
+	}
+	if last {
+		head = add(len(c.sections) - 1)
+		if c.Ledger.Model.Head.Tied {
+			head += c.Ledger.Model.Embedding.Width * st.rows
+		}
+	}
+	return params, head
+}
+
+// stageLayer is the k-th layer of stage q, counted over all of its chunks.
+func (c *Compiled) stageLayer(p *Plan, q, k int64) int64 {
+	for j := range p.VPP {
+		lo, hi := stageLayers(c.limits.layers, p.PP*p.VPP, j*p.PP+q)
+		if k < hi-lo {
+			return lo + k
+		}
+		k -= hi - lo
+	}
+	return c.limits.layers - 1
+}
+
+// stageSize is the number of layers of stage q.
+func (c *Compiled) stageSize(p *Plan, q int64) (n int64) {
+	for j := range p.VPP {
+		lo, hi := stageLayers(c.limits.layers, p.PP*p.VPP, j*p.PP+q)
+		n += hi - lo
+	}
+	return n
+}

@@ -1,0 +1,245 @@
+package accounting
+
+import "headroom/accounting/arch"
+
+// megatronProfile is Megatron-Core with fused kernels (fused norms, swiglu and
+// softmax, flash attention) and the fp32 gradient buffer of Megatron-LM's --bf16.
+// Each saved tensor is what autograd holds in megatron.core 0.16.1, read off its
+// modules one by one.
+var megatronProfile = Profile{
+	Name:      "megatron",
+	Summary:   "Megatron-Core: fused kernels, fp32 gradient buffer, distributed optimizer",
+	Precision: "bf16-mixed",
+	Optimizer: "adamw",
+	Attention: Flash,
+	ZeRO:      1,
+	SP:        true,
+	MaxZeRO:   3,
+	Parallel:  true,
+	Saved:     func(m *arch.Model, r Recipe, s *Section) { megatronSaved(m, r, s, false) },
+	Work:      megatronWork,
+	memory:    memoryRules{style: styleBuffers, runtime: megatronRuntime},
+}
+
+// megatron2023Profile is the same before SwiGLU and RMSNorm were fused: the
+// activation's pieces and the normalised value are kept as well, 20 + 8r bytes a
+// token and width instead of 14 + 6k + 6r.
+var megatron2023Profile = Profile{
+	Name:      "megatron-2023",
+	Summary:   "Megatron-LM of 2023: unfused SwiGLU and RMSNorm",
+	Precision: "bf16-mixed",
+	Optimizer: "adamw",
+	Attention: Flash,
+	ZeRO:      1,
+	MaxZeRO:   1,
+	Parallel:  true,
+	Saved:     func(m *arch.Model, r Recipe, s *Section) { megatronSaved(m, r, s, true) },
+	Work:      megatronWork,
+	memory:    memoryRules{style: styleBuffers, runtime: megatronRuntime},
+}
+
+func megatronSaved(m *arch.Model, r Recipe, s *Section, unfused bool) {
+	const core = "megatron/core/transformer"
+	half := BF16
+	if r.Precision.Compute == FP32 {
+		half = FP32
+	}
+	keep := func(component, name string, dt DType, shard Shard, source string, shape ...Expr) {
+		s.keep(component, Tensor{Name: name, Shape: append([]Expr{Prod(SymS), Prod(SymB)}, shape...), DType: dt, Shard: shard, Source: core + source})
+	}
+	// A norm keeps its input and, for each token, its fp32 statistics.
+	norm := func(component string, width Expr, shard Shard, kind arch.NormKind) {
+		keep(component, "input", half, shard, "/torch_norm.py", width)
+		stats := Int(1)
+		if kind == arch.LayerNorm || kind == arch.LayerNormNoBias {
+			stats = Int(2) // mean and reciprocal deviation
+		}
+		keep(component, "statistics", FP32, shard, "/torch_norm.py", stats)
+		if unfused {
+			keep(component, "normalised", half, shard, " (2023): x·rsqrt before the weight", width)
+		}
+	}
+	switch s.Role {
+	case RoleEmbedding:
+		s.keep("token_embedding", Tensor{Name: "tokens", Shape: []Expr{Prod(SymB), Prod(SymS)}, DType: Int64, Shard: Tokens, Source: core + "/../models/common/embeddings"})
+		s.keep("position_embedding", Tensor{Name: "positions", Shape: []Expr{Prod(SymB), Prod(SymS)}, DType: Int64, Shard: Tokens, Source: core + "/../models/common/embeddings"})
+		if r.Dropout > 0 {
+			keep("token_embedding", "dropout_mask", Bool, TokensSP, "/../models/common/embeddings", symD)
+		}
+		if m.Embedding.Norm.Kind != arch.NoNorm {
+			norm("embedding_norm", symD, TokensSP, m.Embedding.Norm.Kind)
+		}
+	case RoleHead:
+		if m.FinalNorm.Kind != arch.NoNorm {
+			norm("final_norm", symD, TokensSP, m.FinalNorm.Kind)
+		}
+		keep("head", "input", half, TokensSP, "/../tensor_parallel/layers.py", symD)
+		// Vocabulary-parallel cross-entropy keeps the softmax in fp32, a mask of the
+		// targets outside this rank's rows and the targets within them.
+		keep("loss", "softmax", FP32, TokensVoc, "/../tensor_parallel/cross_entropy.py", symV)
+		keep("loss", "target_mask", Bool, Tokens, "/../tensor_parallel/cross_entropy.py")
+		keep("loss", "targets", Int64, Tokens, "/../tensor_parallel/cross_entropy.py")
+	case RoleEncoder, RoleLayer:
+		l := s.Layer
+		if r.Recompute == RecomputeFull {
+			keep(s.Components[0].Name, "layer_input", half, TokensSP, "/transformer_block.py", symD)
+			return
+		}
+		if l.InputNorm.Kind != arch.NoNorm {
+			norm("input_norm", symD, TokensSP, l.InputNorm.Kind)
+		}
+		megatronAttention(r, s, keep, norm, half)
+		if r.Dropout > 0 {
+			keep("out", "dropout_mask", Bool, TokensSP, "/../fusions/fused_bias_dropout.py", symD)
+			ffnOut := "down"
+			if l.MoE != nil {
+				ffnOut = "expert_down"
+			}
+			keep(ffnOut, "dropout_mask", Bool, TokensSP, "/../fusions/fused_bias_dropout.py", symD)
+		}
+		for _, n := range []struct {
+			name string
+			norm arch.Norm
+		}{{"post_attention_norm", l.PostAttnNorm}, {"ffn_norm", l.FFNNorm}, {"post_ffn_norm", l.PostFFNNorm}} {
+			if n.norm.Kind != arch.NoNorm {
+				norm(n.name, symD, TokensSP, n.norm.Kind)
+			}
+		}
+		megatronFFN(s, keep, half, unfused)
+	}
+}
+
+type keepFunc func(component, name string, dt DType, shard Shard, source string, shape ...Expr)
+
+// megatronAttention follows attention.py: the fused qkv projection, rotary
+// positions, core attention and the output projection.
+func megatronAttention(r Recipe, s *Section, keep keepFunc, norm func(string, Expr, Shard, arch.NormKind), half DType) {
+	const source = "/attention.py"
+	a := &s.Layer.Attention
+	q, k, v := Prod(SymH, SymK), Prod(SymG, SymK), Prod(SymG, SymKV)
+	if a.MLA != nil {
+		const mla = "/multi_latent_attention.py"
+		first := "q_down"
+		if a.MLA.QRank == 0 {
+			first = "q"
+		}
+		keep(first, "input", half, TokensSP, mla, symD)
+		if a.MLA.QRank > 0 {
+			keep("q_down", "latent", half, TokensSP, mla, Prod(SymRQ))
+			keep("q_up", "normalised_latent", half, TokensSP, mla, Prod(SymRQ))
+		}
+		keep("kv_down", "latent", half, TokensSP, mla, Prod(SymRKV).Plus(Prod(SymRope)))
+		keep("kv_up", "normalised_latent", half, TokensSP, mla, Prod(SymRKV))
+		keep("kv_up", "q", half, TokensTP, mla, q)
+		keep("kv_up", "k", half, TokensTP, mla, Prod(SymH, SymK))
+		// v is a view: it keeps the whole output of the up-projection alive.
+		keep("kv_up", "kv_up_output", half, TokensTP, mla, Prod(SymH, SymNope).Plus(Prod(SymH, SymKV)))
+	} else {
+		keep("qkv", "input", half, TokensSP, source, symD)
+		// One matrix makes q, k and v; v stays a view of its output, so the whole
+		// output lives on. With rotary positions or head norms q and k are new tensors.
+		keep("qkv", "qkv_output_q", half, TokensTP, source+": v is a view of the fused output", q)
+		keep("qkv", "qkv_output_kv", half, TokensKV, source+": v is a view of the fused output", k.Plus(v))
+		if a.RotaryDim > 0 {
+			keep("qkv", "q_rotated", half, TokensTP, "/../models/common/embeddings/rope_utils.py", q)
+			keep("qkv", "k_rotated", half, TokensKV, "/../models/common/embeddings/rope_utils.py", k)
+			// cos and sin of every position, made by each layer and not cut by tp.
+			s.keep("qkv", Tensor{Name: "cos_sin", Shape: []Expr{Int(2), Prod(SymS), Prod(SymRope)}, DType: FP32, Shard: Tokens, Source: "megatron/core/models/common/embeddings/rope_utils.py"})
+		}
+		if a.QNorm.Kind != arch.NoNorm {
+			norm("q_norm", q, TokensTP, a.QNorm.Kind)
+			norm("k_norm", k, TokensKV, a.KNorm.Kind)
+		}
+	}
+	out := Prod(SymH, SymKV)
+	switch {
+	case r.Recompute == RecomputeSelective:
+		// core attention is run again: only its inputs (above) and output remain
+		keep("out", "input", half, TokensTP, "/dot_product_attention.py", out)
+	case r.Attention == Flash:
+		keep("out", "input", half, TokensTP, " (flash output)", out)
+		keep("softmax", "log_sum_exp", FP32, TokensTP, " (flash)", Prod(SymH))
+	default:
+		scores := Prod(SymH, SymS)
+		keep("softmax", "probabilities", half, TokensTP, "/../fusions/fused_softmax.py", scores)
+		if r.Dropout > 0 {
+			keep("softmax", "dropout_mask", Bool, TokensTP, "/dot_product_attention.py", scores)
+			keep("av", "dropped_probabilities", half, TokensTP, "/dot_product_attention.py", scores)
+		}
+		keep("out", "input", half, TokensTP, "/dot_product_attention.py", out)
+	}
+}
+
+// megatronFFN follows mlp.py and moe/experts.py: the input of the first product,
+// its output (gate and up together) and the input of the last.
+func megatronFFN(s *Section, keep keepFunc, half DType, unfused bool) {
+	block := func(prefix string, gated bool, width Expr, in, inner Shard, source string) {
+		first := prefix + "up"
+		if gated {
+			first = prefix + "gate"
+			keep(first, "output", half, inner, source, width)
+		}
+		keep(prefix+"up", "output", half, inner, source, width)
+		if unfused && gated {
+			keep(prefix+"activation", "output", half, inner, source+" (2023): SiLU before the product", width)
+		}
+		keep(prefix+"down", "input", half, inner, source, width)
+		if in != numShards {
+			rows := symD
+			if prefix == "expert_" {
+				rows = Prod(SymTopK, SymD)
+			}
+			keep(first, "input", half, in, source, rows)
+		}
+	}
+	l := s.Layer
+	if f := l.FFN; f != nil {
+		in := TokensSP
+		if l.Parallel && l.FFNNorm.Kind == arch.NoNorm {
+			in = numShards // shares the norm output that attention keeps
+		}
+		block("", f.Gated, Prod(SymF), in, TokensTP, "/mlp.py")
+	}
+	if moe := l.MoE; moe != nil {
+		keep("router", "input", half, TokensSP, "/moe/router.py", symD)
+		keep("router", "logits", FP32, TokensSP, "/moe/router.py", Prod(SymE))
+		keep("router", "probabilities", FP32, TokensSP, "/moe/router.py", Prod(SymE))
+		keep("router", "routing_map", Bool, TokensSP, "/moe/router.py", Prod(SymE))
+		block("expert_", moe.Expert.Gated, Prod(SymTopK, SymFE), TokensEPIn, TokensEP, "/moe/experts.py")
+		if moe.Shared != nil {
+			// The shared expert reads the router's input: kept once.
+			block("shared_", moe.Shared.Gated, Prod(SymFS), numShards, TokensTP, "/moe/shared_experts.py")
+		}
+	}
+}
+
+// megatronWork is what a layer's backward holds at its widest, beside what
+// forward kept: the gradient that comes in (gathered when sequence parallelism
+// cuts it) and the gradient of the first product's output; the gradient of the
+// activation takes the place of the last product's freed input. In the loss, the
+// 16-bit logits and their fp32 copy live beside the softmax.
+func megatronWork(m *arch.Model, r Recipe, s *Section) []Tensor {
+	half := r.Precision.Compute
+	tokens := func(name string, dt DType, shard Shard, width Expr) Tensor {
+		return Tensor{Name: name, Shape: []Expr{Prod(SymS), Prod(SymB), width}, DType: dt, Shard: shard}
+	}
+	switch s.Role {
+	case RoleHead:
+		return []Tensor{
+			tokens("logits", half, TokensVoc, symV),
+			tokens("logits_gradient", half, TokensVoc, symV),
+			tokens("gathered_input", half, Tokens, symD),
+		}
+	case RoleEncoder, RoleLayer:
+		out := []Tensor{tokens("output_gradient", half, TokensSP, symD), tokens("gathered_gradient", half, Tokens, symD)}
+		if s.Layer.FFN != nil {
+			wide := Prod(SymF)
+			if s.Layer.FFN.Gated {
+				wide = wide.Scale(2)
+			}
+			return append(out, tokens("first_product_gradient", half, TokensTP, wide))
+		}
+		return append(out, tokens("first_product_gradient", half, TokensEP, Prod(SymTopK, SymFE).Scale(2)), tokens("expert_gradient", half, TokensEPIn, Prod(SymTopK, SymD)))
+	}
+	return nil
+}

@@ -1,0 +1,37 @@
+package accounting
+
+const mib = 1 << 20
+
+// runtimeRules are what a device holds beside the framework's tensors. Each
+// constant is named, sourced and printed by explain.
+type runtimeRules struct {
+	// fragmentation is reserved over allocated memory, in thousandths above one.
+	fragmentation int64
+	// contextBytes is the CUDA context with its modules and cuBLAS workspaces.
+	contextBytes int64
+	// groupBytes is what NCCL keeps for one communicator.
+	groupBytes int64
+}
+
+// torchRuntime is a PyTorch process on an NVIDIA GPU.
+//
+// fragmentation: median of reserved/allocated over six Megatron runs on B200 that
+// publish both (1.028–1.069). contextBytes: 0.5–0.9 GiB on A100 and H100.
+// groupBytes: 0.5–2 GiB for the two to five groups of published 3D layouts.
+var torchRuntime = runtimeRules{fragmentation: 40, contextBytes: 700 * mib, groupBytes: 400 * mib}
+
+var megatronRuntime = torchRuntime
+
+func (r *runtimeRules) reserved(allocated int64) int64 {
+	return allocated + allocated/1000*r.fragmentation
+}
+
+func (r *runtimeRules) device(reserved int64, p *Plan) int64 {
+	n := reserved + r.contextBytes
+	for _, size := range [...]int64{p.TP, p.PP, p.CP, p.DP, p.EP} {
+		if size > 1 {
+			n += r.groupBytes
+		}
+	}
+	return n
+}
