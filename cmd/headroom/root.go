@@ -13,12 +13,14 @@ import (
 
 // run does what the arguments say and returns the exit code.
 func run(s *state) (code int) {
+	s.Level = new(slog.LevelVar)
+	s.Level.Set(slog.LevelWarn)
 	out := &checkedWriter{w: bufio.NewWriterSize(s.Stdout.Writer, 1<<16)}
 	s.Stdout = &stream{Writer: out, TTY: s.Stdout.TTY, Width: s.Stdout.Width}
 	defer func() {
 		if r := recover(); r != nil {
-			fmt.Fprintf(s.Stderr, "headroom: internal error: %v\nhint: this is a bug in headroom; HEADROOM_DEBUG=1 shows where it happened\n", r)
-			if s.Env["HEADROOM_DEBUG"] != "" {
+			fmt.Fprintf(s.Stderr, "headroom: internal error: %v\nhint: this is a bug in headroom; --log-level debug shows where it happened\n", r)
+			if s.Level.Level() <= slog.LevelDebug {
 				fmt.Fprintf(s.Stderr, "%s", debug.Stack())
 			}
 			code = exitInternal
@@ -29,8 +31,6 @@ func run(s *state) (code int) {
 		}
 	}()
 
-	s.Level = new(slog.LevelVar)
-	s.Level.Set(slog.LevelWarn)
 	root := newRoot(s)
 	root.SetArgs(s.Args)
 	cmd, err := root.ExecuteC()
@@ -81,7 +81,7 @@ millions of them written to a Parquet dataset.
 	}
 	fixed(root, "log-level", "debug", "info", "warn", "error")
 
-	root.AddCommand(newExplain(s), newModels(s), newGPUs(s))
+	root.AddCommand(newExplain(s), newModels(s), newGPUs(s), newPrices(s))
 	return root
 }
 
