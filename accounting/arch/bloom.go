@@ -15,7 +15,7 @@ func buildBloom(c *config, _ string) *Model {
 	c.ignore("slow_but_exact", "offset_alibi", "skip_bias_add", "skip_bias_add_qkv", "masked_softmax_fusion",
 		"bias_dropout_fusion", "apply_residual_connection_post_layernorm", "n_inner")
 	if n, ok := c.number(1, "n_inner"); ok && n != 4*d.hidden {
-		c.fail("n_inner", "is %d; BLOOM's feed-forward is always 4 times the width (%d)", n, 4*d.hidden)
+		c.contradict("n_inner", "is %d; BLOOM's feed-forward is always 4 times the width (%d)", n, 4*d.hidden)
 	}
 	ffn := plain(4*d.hidden, true, "gelu_tanh")
 	m := c.newModel(d, layerNorm(d.hidden), true)

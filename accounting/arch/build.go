@@ -109,7 +109,7 @@ func (c *config) heads(hidden int64, def headDefaults) heads {
 // perHead divides the width among the heads.
 func (c *config) perHead(hidden, n int64) int64 {
 	if hidden%n != 0 {
-		c.fail("num_attention_heads", "%d heads do not divide the width %d", n, hidden)
+		c.contradict("num_attention_heads", "%d heads do not divide the width %d", n, hidden)
 	}
 	return max(1, hidden/n)
 }
@@ -118,9 +118,9 @@ func (c *config) perHead(hidden, n int64) int64 {
 func (c *config) checkGroups(h heads) {
 	switch {
 	case h.kv > h.q:
-		c.fail("num_key_value_heads", "%d key/value heads are more than the %d query heads", h.kv, h.q)
+		c.contradict("num_key_value_heads", "%d key/value heads are more than the %d query heads", h.kv, h.q)
 	case h.q%h.kv != 0:
-		c.fail("num_key_value_heads", "%d key/value heads do not divide the %d query heads", h.kv, h.q)
+		c.contradict("num_key_value_heads", "%d key/value heads do not divide the %d query heads", h.kv, h.q)
 	}
 }
 
@@ -227,13 +227,13 @@ func (c *config) layerTypes(n int64, def func(i int64) string) func(i int64) str
 func (c *config) pattern(key string, list []string, n int64, def func(int64) string) func(int64) string {
 	have := int64(len(list))
 	if have == 0 || (have != n && c.layers == 0) {
-		c.fail(key, "lists %d layers; the model has %d", have, n)
+		c.contradict(key, "lists %d layers; the model has %d", have, n)
 		return def
 	}
 	period := have
 	if n > have {
 		if period = c.period(list); period == have {
-			c.fail(key, "lists %d layers without a pattern that repeats; %d layers cannot follow from it", have, n)
+			c.contradict(key, "lists %d layers without a pattern that repeats; %d layers cannot follow from it", have, n)
 		}
 	}
 	return func(i int64) string { return list[i%period] }

@@ -68,6 +68,14 @@ func (c *config) fail(key, format string, args ...any) {
 	c.add(v, join(c.path, key), format, args...)
 }
 
+// contradict records that keys do not fit together. After another problem it says
+// nothing: the value that does not fit may be a stand-in.
+func (c *config) contradict(key, format string, args ...any) {
+	if len(c.errs) == 0 {
+		c.fail(key, format, args...)
+	}
+}
+
 // find returns the first of several names of one key that is present and not
 // null. Two names with different values contradict each other.
 func (c *config) find(keys []string) (key string, v *value) {

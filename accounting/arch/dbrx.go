@@ -17,7 +17,7 @@ func buildDBRX(c *config, _ string) *Model {
 	h.kv = at.dim(1, "kv_n_heads")
 	at.checkGroups(h)
 	if n, ok := c.number(1, "num_key_value_heads"); ok && n != h.kv {
-		c.fail("num_key_value_heads", "is %d, but attn_config.kv_n_heads is %d", n, h.kv)
+		c.contradict("num_key_value_heads", "is %d, but attn_config.kv_n_heads is %d", n, h.kv)
 	}
 	f := c.sub("ffn_config")
 	f.ignore("model_type", "moe_expert_parallel_group", "uniform_expert_assignment", "ffn_act_fn")
@@ -26,7 +26,7 @@ func buildDBRX(c *config, _ string) *Model {
 	}
 	moe := MoE{Experts: f.dim(4, "moe_num_experts"), TopK: f.dim(1, "moe_top_k"), Expert: gated(f.dim(3584, "ffn_hidden_size"), false, "silu")}
 	if moe.TopK > moe.Experts {
-		f.fail("moe_top_k", "%d experts a token are more than the %d there are", moe.TopK, moe.Experts)
+		f.contradict("moe_top_k", "%d experts a token are more than the %d there are", moe.TopK, moe.Experts)
 	}
 	c.ignore("resid_pdrop")
 	norm := NewNorm(LayerNormNoBias, d.hidden)

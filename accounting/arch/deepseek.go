@@ -104,7 +104,7 @@ func (c *config) deepseekExperts(d dims, def deepseekDefaults) deepseekLayers {
 		CorrectionBias: def.correction,
 	}
 	if e.moe.TopK > e.moe.Experts {
-		c.fail("num_experts_per_tok", "%d experts a token are more than the %d there are", e.moe.TopK, e.moe.Experts)
+		c.contradict("num_experts_per_tok", "%d experts a token are more than the %d there are", e.moe.TopK, e.moe.Experts)
 	}
 	if shared > 0 {
 		f := gated(shared*width, def.mlpBias, act)

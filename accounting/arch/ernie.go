@@ -34,7 +34,7 @@ func buildErnie(c *config, modelType string) *Model {
 		CorrectionBias: true,
 	}
 	if moe.TopK > moe.Experts {
-		c.fail("moe_k", "%d experts a token are more than the %d there are", moe.TopK, moe.Experts)
+		c.contradict("moe_k", "%d experts a token are more than the %d there are", moe.TopK, moe.Experts)
 	}
 	if n := c.count(2, "moe_num_shared_experts"); n > 0 {
 		shared := gated(n*width, bias, act)

@@ -17,7 +17,7 @@ func buildExaone(c *config, _ string) *Model {
 	}
 	h := c.heads(d.hidden, headDefaults{heads: 32, fixed: true})
 	if n, ok := c.number(1, "head_dim"); ok && n != h.width {
-		c.fail("head_dim", "is %d; EXAONE's code always takes the width over the heads (%d)", n, h.width)
+		c.contradict("head_dim", "is %d; EXAONE's code always takes the width over the heads (%d)", n, h.width)
 	}
 	ffn := gated(c.quiet(4*d.hidden, "intermediate_size"), false, c.text("silu", "activation_function"))
 	m := c.newModel(d, rms(d.hidden), true)

@@ -15,7 +15,7 @@ func buildGPTBigCode(c *config, _ string) *Model {
 		h.kv = h.q
 	}
 	if n, ok := c.number(1, "num_key_value_heads"); ok && n != h.kv {
-		c.fail("num_key_value_heads", "is %d, but multi_query makes it %d", n, h.kv)
+		c.contradict("num_key_value_heads", "is %d, but multi_query makes it %d", n, h.kv)
 	}
 	c.refuse("add_cross_attention", "cross-attention in a decoder-only model is not read")
 	c.ignore("attention_head_type", "inference_runner", "max_batch_size", "max_sequence_length", "pad_key_length",

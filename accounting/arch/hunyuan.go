@@ -30,7 +30,7 @@ func buildHunyuanMoE(c *config, _ string) *Model {
 		Expert:  gated(width, false, act),
 	}
 	if moe.TopK > moe.Experts {
-		c.fail("moe_topk", "%d experts a token are more than the %d there are", moe.TopK, moe.Experts)
+		c.contradict("moe_topk", "%d experts a token are more than the %d there are", moe.TopK, moe.Experts)
 	}
 	if c.flag(true, "use_mixed_mlp_moe") {
 		shared := gated(c.perLayer("num_shared_expert", 1)*width, false, act)

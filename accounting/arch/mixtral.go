@@ -39,7 +39,7 @@ func (c *config) routed(experts, topK int64) MoE {
 		TopK:    c.dim(topK, "num_experts_per_tok", "experts_per_token", "moe_k", "moe_topk"),
 	}
 	if m.TopK > m.Experts {
-		c.fail("num_experts_per_tok", "%d experts a token are more than the %d there are", m.TopK, m.Experts)
+		c.contradict("num_experts_per_tok", "%d experts a token are more than the %d there are", m.TopK, m.Experts)
 	}
 	return m
 }

@@ -35,7 +35,7 @@ func buildMPT(c *config, _ string) *Model {
 	}
 	width := int64(c.real(4, "expansion_ratio") * float64(d.hidden))
 	if width < 1 || width > maxDim {
-		c.fail("expansion_ratio", "gives a feed-forward width of %d", width)
+		c.contradict("expansion_ratio", "gives a feed-forward width of %d", width)
 		width = 1
 	}
 	ffn := plain(width, biased, "gelu")

@@ -13,7 +13,7 @@ func buildPersimmon(c *config, _ string) *Model {
 	h := heads{q: c.dim(64, "num_attention_heads")}
 	h.kv, h.width = h.q, c.perHead(d.hidden, h.q)
 	if n, ok := c.number(1, "num_key_value_heads"); ok && n != h.q {
-		c.fail("num_key_value_heads", "is %d; Persimmon's code has as many as query heads (%d)", n, h.q)
+		c.contradict("num_key_value_heads", "is %d; Persimmon's code has as many as query heads (%d)", n, h.q)
 	}
 	ffn := plain(d.ffn, true, c.text("relu2", "hidden_act"))
 	m := c.newModel(d, layerNorm(d.hidden), false)

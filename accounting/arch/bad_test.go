@@ -1,0 +1,165 @@
+package arch
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestBadConfigs(t *testing.T) {
+	f := func(in, want string) {
+		t.Helper()
+		m, err := Import("c.json", strings.NewReader(in), Options{})
+		require.Nil(t, m)
+		require.EqualError(t, err, want)
+		var e *ConfigError
+		require.ErrorAs(t, err, &e)
+		require.Equal(t, "c.json", e.File)
+	}
+	// Not a config at all.
+	f(``, `c.json:1:1: is empty; a config.json is a JSON object`)
+	f("\n \n", `c.json:1:1: is empty; a config.json is a JSON object`)
+	f(`[1, 2]`, `c.json:1:1: is an array; a config.json is a JSON object`)
+	f(`"llama"`, `c.json:1:1: is the string "llama"; a config.json is a JSON object`)
+	f(`null`, `c.json:1:1: is null; a config.json is a JSON object`)
+	f(`{"model_type": "llama", "hidden_size": 40`, `c.json:1:42: ends too early: the JSON is cut off`)
+	f("{\n  \"model_type\": \"llama\",\n  hidden: 1}", `c.json:3:3: is not JSON: invalid character 'h' looking for beginning of object key string`)
+	f(`{} {}`, `c.json:1:4: is not JSON: invalid character '{' after top-level value`)
+	f("\xff\xfe{}", `c.json:1:1: is not UTF-8 text; is it a config.json?`)
+	f(strings.Repeat("[", 100)+strings.Repeat("]", 100), `c.json:1:65: [0]`+strings.Repeat("[0]", 63)+`: is nested deeper than 64 levels`)
+	f(`{"model_type": "llama", "hidden_size": 4096, "hidden_size": 64}`, `c.json:1:46: hidden_size: is given twice, first in line 1`)
+
+	// The type.
+	f(`{}`, `c.json:1:1: model_type: is missing: without it the keys have no meaning; add it (llama, gpt2, qwen2, …) or give explicit dimensions`)
+	f(`{"model_type": ""}`, `c.json:1:16: model_type: is empty`)
+	f(`{"model_type": 7}`, `c.json:1:16: model_type: is the number 7; want a string`)
+	f(`{"model_type": "lama"}`, `c.json:1:16: model_type: "lama" is not a model_type headroom knows; the nearest known ones are llama, llama4, llama4_text; explicit dimensions describe any other model`)
+	f(`{"model_type": "rwkv7"}`, `c.json:1:16: model_type: "rwkv7" is not a model_type headroom knows; explicit dimensions describe any other model`)
+
+	// Numbers.
+	llama := func(more string) string { return "{\n  \"model_type\": \"llama\",\n  " + more + "\n}" }
+	f(llama(`"hidden_size": 4096.5`), `c.json:3:18: hidden_size: is 4096.5; want an integer`)
+	f(llama(`"hidden_size": "4096"`), `c.json:3:18: hidden_size: is the string "4096"; want an integer`)
+	f(llama(`"hidden_size": true`), `c.json:3:18: hidden_size: is true; want an integer`)
+	f(llama(`"hidden_size": [4096]`), `c.json:3:18: hidden_size: is an array; want an integer`)
+	f(llama(`"hidden_size": 0`), `c.json:3:18: hidden_size: is 0; want at least 1`)
+	f(llama(`"hidden_size": -4096`), `c.json:3:18: hidden_size: is -4096; want at least 1`)
+	f(llama(`"hidden_size": 1e300`), `c.json:3:18: hidden_size: is 1e300; more than 1073741824 is not a transformer`)
+	f(llama(`"hidden_size": 1e-300`), `c.json:3:18: hidden_size: is 1e-300; want an integer`)
+	f(llama(`"hidden_size": 1e999999999`), `c.json:3:18: hidden_size: is 1e999999999; more than 1073741824 is not a transformer`)
+	f(llama(`"num_hidden_layers": -1`), `c.json:3:24: num_hidden_layers: is -1; want at least 1`)
+	f(llama(`"num_hidden_layers": 1000000000`), `c.json:3:24: num_hidden_layers: is 1000000000; more than 100000 layers is not a transformer`)
+	f(llama(`"vocab_size": 100000000000000000000000000`), `c.json:3:17: vocab_size: is 100000000000000000000000000; more than 1073741824 is not a transformer`)
+	f(llama(`"hidden_size": 1e9, "intermediate_size": 1e9, "num_hidden_layers": 1e5`), `c.json:1:1: the parameters do not fit in 63 bits`)
+	f(llama(`"attention_bias": 1`), `c.json:3:21: attention_bias: is the number 1; want true or false`)
+	f(llama(`"hidden_act": 1`), `c.json:3:17: hidden_act: is the number 1; want a string`)
+
+	// Contradictions.
+	f(llama(`"num_attention_heads": 7`), `c.json:3:26: num_attention_heads: 7 heads do not divide the width 4096`)
+	f(llama(`"num_key_value_heads": 64`), `c.json:3:26: num_key_value_heads: 64 key/value heads are more than the 32 query heads`)
+	f(llama(`"num_key_value_heads": 5`), `c.json:3:26: num_key_value_heads: 5 key/value heads do not divide the 32 query heads`)
+	f(llama(`"hidden_size": 4096, "n_embd": 2048`), `c.json:3:34: n_embd: is the number 2048, but hidden_size, the same thing, is the number 4096`)
+	f(`{"model_type": "mixtral", "num_local_experts": 2, "num_experts_per_tok": 3}`, `c.json:1:74: num_experts_per_tok: 3 experts a token are more than the 2 there are`)
+	f(`{"model_type": "qwen2", "num_hidden_layers": 3, "layer_types": ["full_attention"]}`, `c.json:1:64: layer_types: lists 1 layers; the model has 3`)
+	f(`{"model_type": "qwen2", "num_hidden_layers": 1, "layer_types": ["linear_attention"]}`, `c.json:1:65: layer_types[0]: is the string "linear_attention"; headroom knows full_attention, sliding_attention, chunked_attention`)
+	f(`{"model_type": "gpt_neo", "num_layers": 3, "attention_types": [[["global", "local"], 2]]}`, `c.json:1:63: attention_types: lists 4 layers; the model has 3`)
+	f(`{"model_type": "gpt_neo", "attention_types": [[["nearby"], 24]]}`, `c.json:1:49: attention_types[0][0][0]: is the string "nearby"; want global or local`)
+	f(`{"model_type": "gemma3"}`, `c.json:1:1: text_config: is missing: this model_type keeps its language model there`)
+	f(`{"model_type": "gemma3", "text_config": 3}`, `c.json:1:41: text_config: is the number 3; want an object`)
+	f(`{"model_type": "gemma3", "text_config": {"hidden_size": -1}}`, `c.json:1:57: text_config.hidden_size: is -1; want at least 1`)
+	f(`{"model_type": "dbrx", "attn_config": {"kv_n_heads": 0.5}}`, `c.json:1:54: attn_config.kv_n_heads: is 0.5; want an integer`)
+
+	// Keys that may change shapes and that nobody here understands.
+	f(llama(`"num_experts": 8`), `c.json:3:18: num_experts: headroom does not know this key for model_type "llama", and it may change shapes`)
+	f(llama(`"use_qk_norm": true`), `c.json:3:18: use_qk_norm: headroom does not know this key for model_type "llama", and it may change shapes`)
+	f(llama(`"mlp_type": "moe"`), `c.json:3:15: mlp_type: headroom does not know this key for model_type "llama", and it may change shapes`)
+	f(llama(`"ffn_dim_multiplier": 1.3`), `c.json:3:25: ffn_dim_multiplier: headroom does not know this key for model_type "llama", and it may change shapes`)
+	f(llama(`"vision_config": {"hidden_size": 8}`), `c.json:3:20: vision_config: headroom does not know this key for model_type "llama", and it may change shapes`)
+	f(llama(`"num_key_value_head": 8`), `c.json:3:25: num_key_value_head: headroom does not know this key for model_type "llama", and it may change shapes; did you mean num_key_value_heads?`)
+	f(`{"model_type": "gpt2", "add_cross_attention": true}`, `c.json:1:47: add_cross_attention: is true: cross-attention in a decoder-only model is not read`)
+
+	// All problems at once, in the order of the file.
+	f(llama(`"hidden_size": 0.5, "num_hidden_layers": 0, "mlp_bias": "no"`), `c.json:3:18: hidden_size: is 0.5; want an integer
+c.json:3:44: num_hidden_layers: is 0; want at least 1
+c.json:3:59: mlp_bias: is the string "no"; want true or false`)
+}
+
+// Whole numbers may be written as floats, as some tools do.
+func TestWholeFloats(t *testing.T) {
+	m, err := ImportBytes("c.json", []byte(`{"model_type": "llama", "hidden_size": 4096.0, "num_hidden_layers": 2e0, "vocab_size": 3.2e4}`), Options{})
+	require.NoError(t, err)
+	require.EqualValues(t, 4096, m.Hidden)
+	require.EqualValues(t, 2, m.Layers())
+	require.EqualValues(t, 32000, m.Embedding.Vocab)
+}
+
+func TestHugeFile(t *testing.T) {
+	_, err := Import("c.json", strings.NewReader(strings.Repeat(" ", maxConfigBytes+5)), Options{})
+	require.EqualError(t, err, "c.json:1:1: is 16777217 bytes long; a config.json holds less than 16777216")
+}
+
+// Keys that published configs carry and that change nothing are let through,
+// with any value; an unknown one that switches nothing on too.
+func TestHarmlessKeys(t *testing.T) {
+	f := func(more string) {
+		t.Helper()
+		_, err := ImportBytes("c.json", []byte(`{"model_type": "llama", `+more+`}`), Options{})
+		require.NoError(t, err)
+	}
+	f(`"_name_or_path": "x", "architectures": ["LlamaForCausalLM"], "transformers_version": "4.40"`)
+	f(`"bos_token_id": 1, "eos_token_id": [2, 3], "pad_token_id": null, "pretraining_tp": 1`)
+	f(`"rope_theta": 5e5, "rope_scaling": {"factor": 8.0, "type": "linear"}, "use_cache": true`)
+	f(`"initializer_range": 0.02, "attention_dropout": 0.1, "torch_dtype": "bfloat16"`)
+	f(`"quantization_config": {"bits": 4, "group_size": 128}`)
+	f(`"id2label": {"0": "A"}, "label2id": {"A": 0}, "task_specific_params": {"x": {"max_length": 50}}`)
+	f(`"num_experts": 0, "use_qk_norm": false, "sliding_window": null, "mlp_only_layers": []`)
+}
+
+// A config without sizes has those of its type, and says so.
+func TestDefaultsAreNoted(t *testing.T) {
+	m, err := ImportBytes("c.json", []byte(`{"model_type": "llama", "vocab_size": 32000}`), Options{})
+	require.NoError(t, err)
+	require.Contains(t, m.Notes, "hidden_size is absent: the model_type's default 4096 is used")
+	require.NotContains(t, strings.Join(m.Notes, "\n"), "vocab_size")
+}
+
+// FuzzImport: whatever the bytes, no panic and no hang; and a config with a key
+// that the importer cannot know has no count.
+func FuzzImport(f *testing.F) {
+	for _, p := range Presets() {
+		if p.config != nil {
+			f.Add(p.config)
+		}
+	}
+	f.Add([]byte(`{"model_type": "gpt_neo", "attention_types": [[["global"], 100000], [["local"], 100000]]}`))
+	f.Add([]byte(`{"model_type": "gemma3", "text_config": {"layer_types": [null]}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m, err := ImportBytes("fuzz", data, Options{})
+		if err != nil {
+			require.Nil(t, m)
+			require.NotEmpty(t, err.Error())
+			return
+		}
+		c, err := m.ParameterCount()
+		require.NoError(t, err)
+		require.Positive(t, c.Total)
+		require.LessOrEqual(t, c.Active, c.Total)
+		require.LessOrEqual(t, c.ActiveLessEmbedding, c.Active)
+		require.LessOrEqual(t, c.ActiveLessEnds, c.ActiveLessEmbedding)
+
+		var o map[string]any
+		require.NoError(t, json.Unmarshal(data, &o))
+		o["frobnicated_width"] = 3
+		unknown, err := json.Marshal(o)
+		require.NoError(t, err)
+		if _, err := ImportBytes("fuzz", unknown, Options{}); err == nil {
+			t.Fatal("a config with an unknown shape key was counted")
+		}
+		if _, err := ImportBytes("fuzz", data, Options{Layers: 3}); err == nil {
+			m, _ = ImportBytes("fuzz", data, Options{Layers: 3})
+			require.EqualValues(t, 3, m.Layers())
+		}
+	})
+}
