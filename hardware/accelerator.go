@@ -9,6 +9,12 @@ type Accelerator struct {
 	Name       string `json:"name"`   // as the vendor writes it
 	FormFactor string `json:"form_factor"`
 	Year       int64  `json:"year"` // of launch
+	// Architecture is the generation of the silicon: hopper, blackwell, cdna3.
+	// Parts of one architecture reach similar shares of their peaks.
+	Architecture string `json:"architecture"`
+	// ComputeUnits are the streaming multiprocessors or compute units, over which
+	// the tiles of a matrix product are dealt out in waves.
+	ComputeUnits Optional[int64] `json:"compute_units"`
 
 	// NominalGB is the memory as the vendor prints it. Memory is made in powers
 	// of two, so the "80 GB" of an H100 are 80·2³⁰ bytes: NominalBytes.
@@ -29,10 +35,14 @@ type Accelerator struct {
 	// such fabric: then ScaleUpDomain, the number of accelerators that it
 	// joins, is 1 and PCIe is the way.
 	ScaleUpBytesPerSecond Optional[float64] `json:"scale_up_bytes_per_second"`
-	ScaleUpVendor         string            `json:"scale_up_vendor"` // figure and direction as the vendor prints them, or ""
-	ScaleUpDomain         Optional[int64]   `json:"scale_up_domain"`
-	PCIeGeneration        Optional[int64]   `json:"pcie_generation"`
-	PCIeBytesPerSecond    Optional[float64] `json:"pcie_bytes_per_second"` // one direction
+	// ScaleUpPeerBytesPerSecond is what it sends to a single neighbour: all of it
+	// through a switch or a two-card bridge, one link of a mesh or a torus (64 of
+	// an MI300X's 448 GB/s).
+	ScaleUpPeerBytesPerSecond Optional[float64] `json:"scale_up_peer_bytes_per_second"`
+	ScaleUpVendor             string            `json:"scale_up_vendor"` // figure and direction as the vendor prints them, or ""
+	ScaleUpDomain             Optional[int64]   `json:"scale_up_domain"`
+	PCIeGeneration            Optional[int64]   `json:"pcie_generation"`
+	PCIeBytesPerSecond        Optional[float64] `json:"pcie_bytes_per_second"` // one direction
 	// NICBytesPerSecond is the share of one accelerator in its node's usual
 	// network, one direction. Clouds differ: see the notes of price rows.
 	NICBytesPerSecond Optional[float64] `json:"nic_bytes_per_second"`
@@ -44,7 +54,7 @@ type Accelerator struct {
 	Devices int64 `json:"devices"`
 
 	Source     string   `json:"source"`      // keys of data/README.md
-	FromMemory []string `json:"from_memory"` // fields that no stored source gives; "all" for the whole row
+	FromMemory []string `json:"from_memory"` // fields that no stored source gives; "all" or "all but …" for the row
 	Notes      string   `json:"notes"`
 }
 
@@ -78,7 +88,9 @@ func (a Accelerator) PerDevice() Accelerator {
 	for d := range a.PeakPerSecond {
 		a.PeakPerSecond[d] = share(a.PeakPerSecond[d])
 	}
+	a.ComputeUnits.Value /= n
 	a.ScaleUpBytesPerSecond = share(a.ScaleUpBytesPerSecond)
+	a.ScaleUpPeerBytesPerSecond = share(a.ScaleUpPeerBytesPerSecond)
 	a.PCIeBytesPerSecond = share(a.PCIeBytesPerSecond)
 	a.NICBytesPerSecond = share(a.NICBytesPerSecond)
 	a.TDPWatts = share(a.TDPWatts)

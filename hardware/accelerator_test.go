@@ -1,6 +1,7 @@
 package hardware_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 
@@ -29,7 +30,10 @@ func TestH100(t *testing.T) {
 	require.Equal(t, "torch total_memory reported for this part, 79.14 GiB", a.UsableSource)
 	require.Equal(t, 3.35e12, a.MemoryBytesPerSecond)
 	require.Equal(t, hardware.Known(450e9), a.ScaleUpBytesPerSecond)
+	require.Equal(t, a.ScaleUpBytesPerSecond, a.ScaleUpPeerBytesPerSecond, "through a switch")
 	require.Equal(t, "900 GB/s bidirectional", a.ScaleUpVendor)
+	require.Equal(t, "hopper", a.Architecture)
+	require.Equal(t, hardware.Known(int64(132)), a.ComputeUnits)
 	require.Equal(t, hardware.Known(63e9), a.PCIeBytesPerSecond)
 	require.Equal(t, hardware.Known(50e9), a.NICBytesPerSecond, "400 Gb/s")
 	require.Equal(t, hardware.Known(700.0), a.TDPWatts)
@@ -110,8 +114,28 @@ func TestPerDevice(t *testing.T) {
 	require.Equal(t, hardware.Known(int64(8)), d.GPUsPerNode)
 	require.Equal(t, hardware.Known(175e9), d.ScaleUpBytesPerSecond)
 	require.False(t, d.NICBytesPerSecond.Known)
+	require.Equal(t, hardware.Known(int64(110)), d.ComputeUnits)
 	require.Equal(t, d, d.PerDevice())
 	require.Equal(t, part(t, "h100-sxm"), part(t, "h100-sxm").PerDevice())
+}
+
+func TestMeshPeers(t *testing.T) {
+	a := part(t, "mi300x")
+	require.Equal(t, hardware.Known(64e9), a.ScaleUpPeerBytesPerSecond)
+	require.Equal(t, a.ScaleUpBytesPerSecond.Value, 7*a.ScaleUpPeerBytesPerSecond.Value)
+}
+
+func TestJSON(t *testing.T) {
+	text, err := json.Marshal(part(t, "t4"))
+	require.NoError(t, err)
+	require.Contains(t, string(text), `"peak_per_second":{"fp16":65000000000000,"fp32":8100000000000,"int8":130000000000000}`)
+	require.Contains(t, string(text), `"scale_up_bytes_per_second":null`)
+	require.Contains(t, string(text), `"tdp_watts":70`)
+	require.Contains(t, string(text), `"from_memory":["year","pcie"]`)
+	text, err = json.Marshal(hardware.Accelerators())
+	require.NoError(t, err)
+	require.NotContains(t, string(text), `"from_memory":null`)
+	require.Equal(t, "70", part(t, "t4").TDPWatts.String())
 }
 
 func TestDTypes(t *testing.T) {

@@ -1,6 +1,7 @@
 package hardware
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"regexp"
@@ -8,10 +9,10 @@ import (
 	"strings"
 )
 
-var acceleratorColumns = strings.Fields(`slug vendor name form_factor year memory_gb memory_kind devices
+var acceleratorColumns = strings.Fields(`slug vendor name form_factor year architecture compute_units memory_gb memory_kind devices
 	memory_gib_usable_reported torch_total_gib mem_bw_gb_s
 	fp64_tflops fp32_tflops tf32_dense_tflops fp16_dense_tflops bf16_dense_tflops fp8_dense_tflops fp4_dense_tflops int8_dense_tops
-	scale_up_gb_s_unidirectional scale_up_vendor_gb_s scale_up_vendor_direction scale_up_domain_size
+	scale_up_gb_s_unidirectional scale_up_peer_gb_s scale_up_vendor_gb_s scale_up_vendor_direction scale_up_domain_size
 	pcie_gen pcie_gb_s_unidirectional tdp_w gpus_per_node nic_gbit_s_per_gpu source from_memory_fields notes`)
 
 var peakColumns = [...]string{
@@ -63,17 +64,20 @@ func parseAccelerator(r *row) Accelerator {
 		Name:                 r.need("name"),
 		FormFactor:           r.need("form_factor"),
 		Year:                 r.needCount("year"),
+		Architecture:         r.need("architecture"),
+		ComputeUnits:         r.count("compute_units"),
 		NominalGB:            r.needNumber("memory_gb"),
 		MemoryKind:           r.choice("memory_kind", "hbm", "gddr"),
 		MemoryBytesPerSecond: r.needNumber("mem_bw_gb_s") * giga,
 
-		ScaleUpBytesPerSecond: scaled(r.numberOrZero("scale_up_gb_s_unidirectional"), giga),
-		ScaleUpDomain:         r.count("scale_up_domain_size"),
-		PCIeGeneration:        r.count("pcie_gen"),
-		PCIeBytesPerSecond:    scaled(r.number("pcie_gb_s_unidirectional"), giga),
-		NICBytesPerSecond:     scaled(r.numberOrZero("nic_gbit_s_per_gpu"), giga/8),
-		TDPWatts:              r.number("tdp_w"),
-		GPUsPerNode:           r.count("gpus_per_node"),
+		ScaleUpBytesPerSecond:     scaled(r.numberOrZero("scale_up_gb_s_unidirectional"), giga),
+		ScaleUpPeerBytesPerSecond: scaled(r.numberOrZero("scale_up_peer_gb_s"), giga),
+		ScaleUpDomain:             r.count("scale_up_domain_size"),
+		PCIeGeneration:            r.count("pcie_gen"),
+		PCIeBytesPerSecond:        scaled(r.number("pcie_gb_s_unidirectional"), giga),
+		NICBytesPerSecond:         scaled(r.numberOrZero("nic_gbit_s_per_gpu"), giga/8),
+		TDPWatts:                  r.number("tdp_w"),
+		GPUsPerNode:               r.count("gpus_per_node"),
 
 		Devices: r.needCount("devices"),
 		Source:  r.need("source"),
@@ -95,6 +99,9 @@ func parseAccelerator(r *row) Accelerator {
 	}
 	a.NominalBytes = int64(min(a.NominalGB, 1e6) * GiB)
 
+	if a.ScaleUpPeerBytesPerSecond.Value > a.ScaleUpBytesPerSecond.Value {
+		r.fail("scale_up_peer_gb_s", "%s to one peer is more than %s to all", r.text("scale_up_peer_gb_s"), cmp.Or(r.text("scale_up_gb_s_unidirectional"), "nothing"))
+	}
 	vendor := r.number("scale_up_vendor_gb_s")
 	if vendor.Known {
 		a.ScaleUpVendor = fmt.Sprintf("%g %s", vendor.Value, r.need("scale_up_vendor_direction"))
@@ -105,8 +112,8 @@ func parseAccelerator(r *row) Accelerator {
 			r.fail("scale_up_gb_s_unidirectional", "%g is more than the vendor's figure %g", one.Value, vendor.Value)
 		}
 	}
-	if strings.HasPrefix(r.text("from_memory_fields"), "all") {
-		a.FromMemory = []string{r.text("from_memory_fields")}
+	if s := r.text("from_memory_fields"); s == "all" || strings.HasPrefix(s, "all but ") {
+		a.FromMemory = []string{s}
 		return a
 	}
 	a.FromMemory = strings.Fields(r.text("from_memory_fields"))
