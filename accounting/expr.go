@@ -277,3 +277,6 @@ func superscript(p uint8) string {
 	}
 	return string(out)
 }
+
+// Equal reports whether e and f are the same polynomial.
+func (e Expr) Equal(f Expr) bool { return len(e.Plus(f.Scale(-1))) == 0 }

@@ -97,7 +97,7 @@ func (p *Profile) allows(plan *Plan) bool {
 
 // profiles is the registry, in the order people are shown.
 func profiles() []*Profile {
-	return []*Profile{&megatronProfile, &fsdp2Profile, &megatron2023Profile, &fsdp2In2024Profile, &seedProfile}
+	return []*Profile{&megatronProfile, &fsdp2Profile, &torchEagerProfile, &megatron2023Profile, &fsdp2In2024Profile, &seedProfile}
 }
 
 // ProfileNames lists the framework profiles.

@@ -24,10 +24,11 @@ type Code struct {
 	BiasAfter    bool // biases are added after the product, not in it (Falcon)
 	OneDropout   bool // attention and feed-forward share one residual dropout
 
-	BatchPositions bool // position numbers are made for every sequence (OPT), not once
+	Positions PositionCode // how learned positions are numbered
 
 	Router   RouterCode
 	NormTopK bool // the weights of the chosen experts are divided by their sum
+	RouterUp bool // the router's 16-bit weight is upcast at each use
 	Grouped  bool // experts are chosen from the best groups: a mask of scores is kept (DeepSeek-V2)
 
 	Dropout Dropout
@@ -102,6 +103,16 @@ const (
 	SoftmaxFP32   SoftmaxCode = iota // fp32, then a copy in the type of the queries
 	SoftmaxNative                    // the type of the scores, then the type of the values
 	SoftmaxHidden                    // the type of the hidden state (Falcon)
+)
+
+// PositionCode tells where the numbers of learned positions come from.
+type PositionCode uint8
+
+// Position codes.
+const (
+	PositionsOnce   PositionCode = iota // made once, for all sequences
+	PositionsBatch                      // made for every sequence (OPT)
+	PositionsBuffer                     // a buffer of the model (GPT-1)
 )
 
 // RouterCode tells how a router turns logits into expert weights.

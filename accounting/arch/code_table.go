@@ -38,14 +38,14 @@ var codes = map[string]Code{
 	"starcoder2":  layerNormCode,
 	"gpt2":        layerNormCode.with(func(k *Code) { k.FusedQKV, k.Softmax = true, SoftmaxNative }),
 	"gpt_bigcode": layerNormCode.with(func(k *Code) { k.FusedQKV = true }),
-	"opt":         layerNormCode.with(func(k *Code) { k.BatchPositions = true }),
+	"opt":         layerNormCode.with(func(k *Code) { k.Positions = PositionsBatch }),
 	"bloom":       layerNormCode.with(func(k *Code) { k.FusedQKV, k.EagerOnly = true, true }),
 	"mpt":         layerNormCode.with(func(k *Code) { k.FusedQKV, k.EagerOnly, k.MaskFill = true, true, true }),
 	"falcon": layerNormCode.with(func(k *Code) {
 		k.FusedQKV, k.ExplicitMask, k.BiasAfter, k.Softmax = true, true, true, SoftmaxHidden
 	}),
 	"openai-gpt": layerNormCode.with(func(k *Code) {
-		k.FusedQKV, k.EagerOnly, k.Softmax = true, true, SoftmaxNative
+		k.FusedQKV, k.EagerOnly, k.Softmax, k.Positions = true, true, SoftmaxNative, PositionsBuffer
 	}),
 	"gpt_neo": layerNormCode.with(func(k *Code) { k.EagerOnly, k.Scores, k.Softmax = true, ScoresFP32, SoftmaxNative }),
 	"gptj": layerNormCode.with(func(k *Code) {
@@ -63,11 +63,11 @@ var codes = map[string]Code{
 	"granitemoe":   {Router: RouterTopSoftmax},
 	"phimoe":       layerNormCode.with(func(k *Code) { k.Router = RouterSparseMixer }),
 	"ernie4_5_moe": {Router: RouterSoftmaxClamped, NormTopK: true, Rope: RopeCode{Tables: TablesFP32, PerLayer: 2, Back: true}},
-	"deepseek_v2":  {Router: RouterSoftmaxFP32, Rope: RopeCode{Tables: TablesComplex, Back: true}},
-	"deepseek_v3":  {Router: RouterSigmoidFP32, NormTopK: true},
-	"kimi_k2":      {Router: RouterSigmoidFP32, NormTopK: true},
-	"glm4_moe":     {Router: RouterSigmoidFP32, NormTopK: true, Rope: RopeCode{Cat: true}},
-	"dots1":        {Router: RouterSigmoidFP32},
+	"deepseek_v2":  {Router: RouterSoftmaxFP32, RouterUp: true, Rope: RopeCode{Tables: TablesComplex, Back: true}},
+	"deepseek_v3":  {Router: RouterSigmoidFP32, RouterUp: true, NormTopK: true},
+	"kimi_k2":      {Router: RouterSigmoidFP32, RouterUp: true, NormTopK: true},
+	"glm4_moe":     {Router: RouterSigmoidFP32, RouterUp: true, NormTopK: true, Rope: RopeCode{Cat: true}},
+	"dots1":        {Router: RouterSigmoidFP32, RouterUp: true},
 	"minimax_m2":   {Router: RouterSigmoid, NormTopK: true, Rope: RopeCode{Cat: true}},
 
 	"hunyuan_v1_moe": {Router: RouterSoftmaxFP32, NormTopK: true, HeadNormLate: true},
