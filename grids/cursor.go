@@ -9,9 +9,11 @@ import "fmt"
 //	}
 type Cursor struct {
 	grid    *Grid
-	next    int64 // number of the case after the current one
+	at      int64 // number of the current case
+	next    int64 // number of the next case
 	hi      int64
 	changed int
+	advance int // deepest level that may advance next
 	point   []int32
 	levels  []place
 }
@@ -38,14 +40,17 @@ func (c *Cursor) Next() bool {
 	if c.next >= c.hi {
 		return false
 	}
+	c.at = c.next
 	c.next++
+	k := c.advance
+	c.advance = len(c.levels) - 1
 	if c.changed < 0 {
-		c.seek(c.next - 1)
+		c.seek(c.at)
 		c.changed = 0
 		return true
 	}
 	// The deepest level that can advance does; the levels below it start over.
-	for k := len(c.levels) - 1; ; k-- {
+	for ; ; k-- {
 		p := &c.levels[k]
 		p.pos++
 		sameRun := p.pos < p.end
@@ -99,8 +104,28 @@ func (c *Cursor) seek(i int64) {
 	}
 }
 
+// Skip leaves out the remaining cases that agree with the current one on the
+// axes 0 … k, so that Next moves to the first that does not. It returns how many
+// cases it left out of those the cursor was to visit. There must be a current
+// case.
+func (c *Cursor) Skip(k int) int64 {
+	rest := int64(0) // cases after the current one with the same values up to axis k
+	for j := len(c.levels) - 1; j > k; j-- {
+		p := &c.levels[j]
+		r := &p.runs[p.run]
+		last := &p.runs[len(p.runs)-1]
+		nodes := c.grid.nodes
+		rest += last.start + int64(last.n)*nodes[last.child].count
+		rest -= r.start + int64(p.pos-r.pos+1)*nodes[r.child].count
+	}
+	skipped := max(min(c.at+1+rest, c.hi)-c.next, 0) // an earlier Skip may have gone further
+	c.next += skipped
+	c.advance = min(c.advance, k)
+	return skipped
+}
+
 // Index is the number of the current case.
-func (c *Cursor) Index() int64 { return c.next - 1 }
+func (c *Cursor) Index() int64 { return c.at }
 
 // Changed is the first axis whose value differs from the previous case; all
 // axes before it are as they were. It is 0 for the first case of a cursor.

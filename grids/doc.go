@@ -9,7 +9,8 @@
 // lexicographic order, the last axis fastest. [Build] counts them; [Grid.At]
 // gives case i and [Grid.Index] the number of a case; a [Cursor] walks a range
 // of cases and tells which axis changed, so that work on a common prefix is done
-// once.
+// once, and skips a prefix that needs no look. [Grid.Breakdown] tells what each
+// constraint excludes, [Grid.Occurrences] how many cases hold each value.
 //
 // An axis lists its values, or calculates them from earlier axes (Axis.Domain):
 // the tensor-parallel sizes that divide the heads of the model chosen before.

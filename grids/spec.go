@@ -77,6 +77,7 @@ func resolve(spec *Spec) (*scope, []conjunct, error) {
 	if len(spec.Axes) == 0 {
 		report(&Error{Part: PartGrid, Msg: "no axes", Hint: "a grid needs at least one"})
 	}
+	folded := map[string]string{}
 	// Axes come first, so that axis i is slot i.
 	for i := range spec.Axes {
 		a := &spec.Axes[i]
@@ -84,7 +85,10 @@ func resolve(spec *Spec) (*scope, []conjunct, error) {
 			report(axisError(i, a, "%s", why))
 		} else if _, taken := s.names[a.Name]; taken {
 			report(axisError(i, a, "the name is used twice"))
+		} else if other, taken := folded[strings.ToLower(a.Name)]; taken {
+			report(axisError(i, a, "differs from axis %s only in case", quote(other)))
 		}
+		folded[strings.ToLower(a.Name)] = a.Name
 		s.names[a.Name] = s.add(slot{name: a.Name, kinds: a.kinds(), level: i})
 		if err := checkValues(i, a); err != nil {
 			report(err)
