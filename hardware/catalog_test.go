@@ -73,6 +73,7 @@ func TestResolveRefuses(t *testing.T) {
 		require.Zero(t, r)
 	}
 	f("h10", `unknown accelerator "h10": did you mean h100-sxm?`)
+	f("nvidia x y z blackwell b100 a100", `unknown accelerator "nvidia x y z blackwell b100 a100"`)
 	f("h100-smx", `unknown accelerator "h100-smx": did you mean h100-sxm?`)
 	f("mi300", `unknown accelerator "mi300": did you mean mi300x?`)
 	f("gh200", `ambiguous accelerator "gh200": name one of gh200-96gb, gh200-144gb`)

@@ -29,11 +29,11 @@ func (e *NameError) Error() string {
 	return fmt.Sprintf("unknown %s %q", e.What, e.Name)
 }
 
-func list(names []string, max int) string {
-	if len(names) <= max {
+func list(names []string, most int) string {
+	if len(names) <= most {
 		return strings.Join(names, ", ")
 	}
-	return fmt.Sprintf("%s … (%d more)", strings.Join(names[:max], ", "), len(names)-max)
+	return fmt.Sprintf("%s … (%d more)", strings.Join(names[:most], ", "), len(names)-most)
 }
 
 // CellError is one problem in a table: a cell, or a whole row or file when Name

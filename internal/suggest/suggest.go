@@ -13,7 +13,7 @@ import (
 // anything, and is not compared (the comparison is quadratic).
 const longest = 128
 
-// Nearest returns at most max of the candidates that somebody who typed name
+// Nearest returns at most that many of the candidates that somebody who typed name
 // may have meant. Only letters and digits are compared, without regard to case.
 //
 // A candidate qualifies when name, or the beginning of one that the other
@@ -24,13 +24,13 @@ const longest = 128
 // one with the shortest remainder first and equals in the order in which they
 // were given, so the answer is deterministic. Repeated candidates are returned
 // once. The answer is empty when nothing is near.
-func Nearest(name string, candidates []string, max int) []string {
+func Nearest(name string, candidates []string, most int) []string {
 	type scored struct {
 		name        string
 		part, whole int // edits against the nearest beginning, and against all of it
 	}
 	typed := fold(name)
-	if max <= 0 || len(typed) == 0 || len(typed) > longest {
+	if most <= 0 || len(typed) == 0 || len(typed) > longest {
 		return nil
 	}
 	var near []scored
@@ -56,7 +56,7 @@ func Nearest(name string, candidates []string, max int) []string {
 		return a.whole - b.whole
 	})
 	var names []string
-	for _, s := range near[:min(max, len(near))] {
+	for _, s := range near[:min(most, len(near))] {
 		if s.part > near[0].part {
 			break // a clear best leaves no question
 		}

@@ -62,8 +62,8 @@ func TestQuestion(t *testing.T) {
 func FuzzNearest(f *testing.F) {
 	f.Add("h10", "h100-sxm", 3)
 	f.Add("\xff", "é", 1)
-	f.Fuzz(func(t *testing.T, name, candidate string, max int) {
-		got := suggest.Nearest(name, []string{candidate, "h100-sxm"}, max)
+	f.Fuzz(func(t *testing.T, name, candidate string, most int) {
+		got := suggest.Nearest(name, []string{candidate, "h100-sxm"}, most)
 		require.LessOrEqual(t, len(got), 2)
 		for _, s := range got {
 			require.Contains(t, []string{candidate, "h100-sxm"}, s)
