@@ -82,7 +82,7 @@ type stage struct {
 func (c *Compiled) memory(x *Setting, out *Memory) error {
 	for q := range x.Plan.PP {
 		var m Memory
-		if err := c.stageMemory(x, q, &m); err != nil {
+		if err := c.StageMemory(x, q, &m); err != nil {
 			return err
 		}
 		if q == 0 || m.PeakBytes > out.PeakBytes {
@@ -92,8 +92,9 @@ func (c *Compiled) memory(x *Setting, out *Memory) error {
 	return nil
 }
 
-// stageMemory is the peak of stage q over its phases.
-func (c *Compiled) stageMemory(x *Setting, q int64, m *Memory) error {
+// StageMemory is the peak of pipeline stage q over its phases; the plan must have
+// passed [Compiled.Check].
+func (c *Compiled) StageMemory(x *Setting, q int64, m *Memory) error {
 	p := &x.Plan
 	st := stage{q: q, x: x, rows: c.vocabRows(p), ranks: p.DP * p.CP}
 	m.Stage = q

@@ -158,12 +158,22 @@ func (s *Section) norm(name string, n arch.Norm) {
 	if n.Weights == v[SymD] {
 		width = symD
 	}
+	// Weights of their own for each head are cut with the heads (StableLM 2).
+	shard := Whole
+	if n.Weights > n.Width {
+		switch n.Weights {
+		case v[SymH] * n.Width:
+			shard = ByTP
+		case v[SymG] * n.Width:
+			shard = ByKV
+		}
+	}
 	var w []Tensor
 	if n.Elements() > 0 {
-		w = append(w, Tensor{Name: name, Shape: []Expr{width}})
+		w = append(w, Tensor{Name: name, Shape: []Expr{width}, Shard: shard})
 	}
 	if n.Kind == arch.LayerNorm {
-		w = append(w, Tensor{Name: name + "_bias", Shape: []Expr{width}})
+		w = append(w, Tensor{Name: name + "_bias", Shape: []Expr{width}, Shard: shard})
 	}
 	s.add(name, GroupNorm, w...)
 }
