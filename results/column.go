@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"headroom/internal/suggest"
 )
 
 // Column describes one column of the dataset, or of a [Table].
@@ -63,7 +65,7 @@ func LookupColumns(names ...string) ([]Column, error) {
 	for _, name := range names {
 		c, ok := columnByName[name]
 		if !ok {
-			return nil, &ColumnError{Name: name, Suggestion: nearestColumn(name)}
+			return nil, &ColumnError{Name: name, Nearest: suggest.Nearest(name, columnNames(), 3)}
 		}
 		cs = append(cs, *c)
 	}
@@ -107,47 +109,11 @@ func checkFinite(row *Row) error {
 	return nil
 }
 
-func nearestColumn(name string) string {
+// columnNames are the names of all columns, in order.
+func columnNames() []string {
 	names := make([]string, len(columns))
 	for i, c := range columns {
 		names[i] = c.Name
 	}
-	return nearest(name, names)
-}
-
-// nearest returns the candidate that is the fewest edits from name, or "" when
-// none is close enough to be what was meant. A candidate that continues name
-// ("peak" → "peak_bytes") wins over edits.
-func nearest(name string, candidates []string) string {
-	best, bestCost := "", min(max(2, len(name)/3)+1, len(name))
-	for _, c := range candidates {
-		cost := editDistance(strings.ToLower(name), strings.ToLower(c))
-		if len(name) >= 3 && strings.HasPrefix(c, strings.ToLower(name)+"_") {
-			cost = 1
-		}
-		if cost < bestCost {
-			best, bestCost = c, cost
-		}
-	}
-	return best
-}
-
-// editDistance is the Levenshtein distance of two short names, in bytes.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
+	return names
 }

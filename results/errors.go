@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"syscall"
+
+	"headroom/internal/suggest"
 )
 
 // IOError is a file operation that failed. The dataset is as sound as before
@@ -142,14 +144,14 @@ func (e *DamagedError) Hint() string {
 
 // ColumnError reports a name that is no column.
 type ColumnError struct {
-	Name       string
-	Suggestion string // the nearest column, or ""
+	Name    string
+	Nearest []string // columns that may have been meant
 }
 
 func (e *ColumnError) Error() string {
 	msg := fmt.Sprintf("unknown column %q", e.Name)
-	if e.Suggestion != "" {
-		msg += fmt.Sprintf(": did you mean %q?", e.Suggestion)
+	if q := suggest.Question(e.Nearest); q != "" {
+		msg += ": " + q
 	}
 	return msg
 }

@@ -93,18 +93,24 @@ func (p *Plan) encode() ([]byte, error) {
 
 // diffPlans tells in lines what differs between a dataset's plan and another.
 func diffPlans(dataset planFile, now Plan) []string {
-	tree := func(schema int, p Plan) map[string]any {
-		var study any
-		if err := decodeNumbers(p.Study, &study); err != nil {
-			study = string(p.Study)
-		}
-		return map[string]any{
-			"name": p.Name, "study": study, "catalogs": p.Catalogs, "engine_version": p.Engine,
-			"cases": json.Number(strconv.FormatInt(p.Cases, 10)), "part_rows": json.Number(strconv.FormatInt(p.PartRows, 10)),
-			"schema_version": json.Number(strconv.Itoa(schema)),
-		}
+	lines := diffTrees(nil, "", dataset.tree(), now.tree(), "in the dataset", "now")
+	if dataset.SchemaVersion != SchemaVersion {
+		lines = append(lines, fmt.Sprintf("schema_version: %d in the dataset, %d now", dataset.SchemaVersion, SchemaVersion))
 	}
-	return diffTrees(nil, "", tree(dataset.SchemaVersion, dataset.Plan), tree(SchemaVersion, now), "in the dataset", "now")
+	return lines
+}
+
+// tree is the plan as a JSON value.
+func (p *Plan) tree() map[string]any {
+	var study any
+	if err := decodeNumbers(p.Study, &study); err != nil {
+		study = string(p.Study)
+	}
+	number := func(n int64) json.Number { return json.Number(strconv.FormatInt(n, 10)) }
+	return map[string]any{
+		"name": p.Name, "study": study, "catalogs": p.Catalogs, "engine_version": p.Engine,
+		"cases": number(p.Cases), "part_rows": number(p.PartRows),
+	}
 }
 
 // diffTrees appends a line for each place where two JSON values differ.

@@ -1,0 +1,194 @@
+package results
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/vm"
+
+	"headroom/internal/suggest"
+)
+
+// Filter is a condition on the columns of a row, in the expression language of
+// https://expr-lang.org, such as
+//
+//	fits && tp <= 8 && model startsWith "llama" && headroom_bytes > 4*GiB
+//
+// Every column is a name; beside them stand fits (status == "fits") and the
+// units KB MB GB TB and KiB MiB GiB TiB. Division gives a fraction. A column
+// that is NULL compares as false. A Filter is safe for concurrent use; the nil
+// Filter matches every row.
+type Filter struct {
+	source  string
+	program *vm.Program
+	used    []int // fields of the columns it names, sorted
+	fits    bool  // it uses the name fits
+}
+
+// FilterError is a condition that cannot be compiled, or failed on a row.
+type FilterError struct {
+	Source       string
+	Line, Column int // from 1
+	Msg          string
+}
+
+func (e *FilterError) Error() string {
+	return fmt.Sprintf("filter:%d:%d: %s\n  %s\n  %s^", e.Line, e.Column, e.Msg, e.line(), strings.Repeat(" ", max(0, e.Column-1)))
+}
+
+// line is the source line at fault, with tabs as single spaces.
+func (e *FilterError) line() string {
+	lines := strings.Split(e.Source, "\n")
+	return strings.ReplaceAll(lines[min(e.Line, len(lines))-1], "\t", " ")
+}
+
+// Hint says what to do next.
+func (e *FilterError) Hint() string {
+	return "a filter is a condition on columns, such as: fits && tp <= 8 && headroom_bytes > 4*GiB"
+}
+
+// filterUnits are the names for sizes a filter may use.
+var filterUnits = map[string]any{
+	"KB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000, "TB": 1_000_000_000_000,
+	"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40,
+}
+
+// maxFilterNodes bounds what a filter costs a row.
+const maxFilterNodes = 1000
+
+// CompileFilter compiles a condition. The error is a [*FilterError].
+func CompileFilter(source string) (*Filter, error) {
+	if strings.TrimSpace(source) == "" {
+		return nil, &FilterError{Source: source, Line: 1, Column: 1, Msg: "the condition is empty"}
+	}
+	env := map[string]any{"fits": false}
+	for _, c := range columns {
+		env[c.Name] = map[string]any{"int32": 0, "int64": 0, "float64": 0.0, "bool": false, "string": ""}[c.Type]
+	}
+	known := slices.Sorted(maps.Keys(env))
+	for name, unit := range filterUnits {
+		env[name] = unit
+	}
+	options := []expr.Option{expr.Env(env), expr.AsBool(), expr.DisableAllBuiltins(), expr.MaxNodes(maxFilterNodes)}
+	for _, f := range []string{"abs", "ceil", "floor", "round", "min", "max", "len", "lower", "upper"} {
+		options = append(options, expr.EnableBuiltin(f))
+	}
+	program, err := expr.Compile(source, options...)
+	if err != nil {
+		return nil, filterError(source, err, known)
+	}
+	f := &Filter{source: source, program: program}
+	node, names := program.Node(), identifiers{}
+	ast.Walk(&node, names)
+	f.fits = names["fits"]
+	for _, c := range columns {
+		if names[c.Name] || f.fits && c.Name == "status" {
+			f.used = append(f.used, c.field)
+		}
+	}
+	return f, nil
+}
+
+// identifiers collects the names of an expression.
+type identifiers map[string]bool
+
+func (ids identifiers) Visit(node *ast.Node) {
+	if id, ok := (*node).(*ast.IdentifierNode); ok {
+		ids[id.Value] = true
+	}
+}
+
+// filterError gives an error of the expression compiler a position in ours, and
+// a misspelt name a suggestion.
+func filterError(source string, err error, names []string) error {
+	e := &FilterError{Source: source, Line: 1, Column: 1, Msg: err.Error()}
+	if at, ok := errors.AsType[*file.Error](err); ok {
+		e.Line, e.Column, e.Msg = max(1, at.Line), at.Column+1, at.Message
+	}
+	if name, ok := strings.CutPrefix(e.Msg, "unknown name "); ok {
+		e.Msg = fmt.Sprintf("unknown name %q", name)
+		if q := suggest.Question(suggest.Nearest(name, names, 3)); q != "" {
+			e.Msg += ": " + q
+		}
+	}
+	return e
+}
+
+// String is the condition as it was written.
+func (f *Filter) String() string {
+	if f == nil {
+		return ""
+	}
+	return f.source
+}
+
+// fields are the fields of Row that the filter reads.
+func (f *Filter) fields() []int {
+	if f == nil {
+		return nil
+	}
+	return f.used
+}
+
+// matcher returns a function that tells whether a row matches. It holds the
+// machine and the names of one goroutine.
+func (f *Filter) matcher() func(*Row) (bool, error) {
+	if f == nil {
+		return func(*Row) (bool, error) { return true, nil }
+	}
+	var machine vm.VM
+	env := map[string]any{"fits": false}
+	for name, unit := range filterUnits {
+		env[name] = unit
+	}
+	last := make([]reflect.Value, len(f.used)) // what env holds; axes change rarely
+	held := reflect.New(reflect.TypeFor[Row]()).Elem()
+	for i, field := range f.used {
+		last[i] = held.Field(field)
+		env[columns[field].Name] = filterValue(columns[field], last[i])
+	}
+	return func(row *Row) (bool, error) {
+		v := reflect.ValueOf(row).Elem()
+		for i, field := range f.used {
+			if now := v.Field(field); !now.Equal(last[i]) {
+				last[i].Set(now)
+				env[columns[field].Name] = filterValue(columns[field], now)
+			}
+		}
+		if f.fits {
+			env["fits"] = row.Status == StatusFits
+		}
+		result, err := machine.Run(f.program, env)
+		if err != nil {
+			e, _ := errors.AsType[*FilterError](filterError(f.source, err, nil))
+			e.Msg = fmt.Sprintf("case %d: %s", row.CaseID, e.Msg)
+			return false, e
+		}
+		return result == true, nil
+	}
+}
+
+// filterValue is a field as the expression sees it.
+func filterValue(c Column, v reflect.Value) any {
+	switch v.Kind() {
+	case reflect.Int32, reflect.Int64:
+		return int(v.Int())
+	case reflect.Float64:
+		if c.Nullable && v.Float() == 0 {
+			return math.NaN()
+		}
+		return v.Float()
+	case reflect.Bool:
+		return v.Bool()
+	default:
+		return v.String()
+	}
+}

@@ -1,0 +1,87 @@
+package results
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path/filepath"
+)
+
+// Verification is what [Dataset.Verify] found.
+type Verification struct {
+	// Parts and Bytes were compared with their markers.
+	Parts int
+	Bytes int64
+	// Damaged are the files that do not hold what was committed.
+	Damaged []*DamagedError
+	// Missing are the parts that were never committed, in order.
+	Missing []int
+	// Strange are files among the parts that belong to no committed part. Tools
+	// that read every file of the directory would read them, too.
+	Strange []string
+}
+
+// Sound tells that nothing is damaged and nothing strange lies about. A sound
+// dataset may still be incomplete.
+func (v *Verification) Sound() bool { return len(v.Damaged) == 0 && len(v.Strange) == 0 }
+
+// Verify hashes every committed part and compares it with its marker, and the
+// manifest with the markers. An error is one of the file system or the context;
+// damage is a result.
+func (d *Dataset) Verify(ctx context.Context) (Verification, error) {
+	var v Verification
+	damaged := func(err error) bool {
+		e, ok := errors.AsType[*DamagedError](err)
+		if ok {
+			v.Damaged = append(v.Damaged, e)
+		}
+		return ok
+	}
+	owned := map[string]bool{}
+	var markers []Marker
+	for part := range d.parts {
+		m, err := d.Marker(part)
+		if errors.Is(err, fs.ErrNotExist) {
+			v.Missing = append(v.Missing, part)
+			continue
+		}
+		if damaged(err) {
+			continue
+		}
+		if err != nil {
+			return v, err
+		}
+		owned[filepath.Base(d.PartPath(part))] = true
+		markers = append(markers, m)
+		v.Parts, v.Bytes = v.Parts+1, v.Bytes+m.Bytes
+		if err := d.verifyPart(ctx, m); err != nil && !damaged(err) {
+			return v, err
+		}
+	}
+	if err := d.verifyManifest(markers); err != nil && !damaged(err) {
+		return v, err
+	}
+	dir := filepath.Join(d.dir, dataDir)
+	names, err := d.fs.List(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return v, ioError("reading", dir, err)
+	}
+	for _, name := range names {
+		if !owned[name] {
+			v.Strange = append(v.Strange, filepath.Join(dir, name))
+		}
+	}
+	return v, nil
+}
+
+// verifyManifest compares the manifest, if there is one, with the markers.
+func (d *Dataset) verifyManifest(markers []Marker) error {
+	s, err := d.Summary()
+	if err != nil || !s.Complete || len(markers) < d.parts {
+		return err
+	}
+	if want := newManifest(d.plan, markers); s.SHA256 != want.SHA256 || s.Rows != want.Rows {
+		return &DamagedError{Part: -1, Path: filepath.Join(d.dir, successName), Err: errors.New("it does not agree with the markers")}
+	}
+	return nil
+}
