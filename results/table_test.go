@@ -26,8 +26,8 @@ func TestTable(t *testing.T) {
 	}
 	var b strings.Builder
 	require.EqualError(t, table.Write(&b, "xml"), `results: unknown table format "xml": use text, markdown, csv or jsonl`)
-	_, err = NewTable(rows, "tpp")
-	require.EqualError(t, err, `unknown column "tpp": did you mean tp?`)
+	_, err = NewTable(rows, "colour_of_the_rack")
+	require.EqualError(t, err, `unknown column "colour_of_the_rack"`)
 
 	table.Rows[0][len(table.Columns)-1] = math.NaN()
 	require.ErrorContains(t, table.Write(&b, JSONL), "row 0: mfu:")
