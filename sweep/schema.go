@@ -1,0 +1,184 @@
+package sweep
+
+import (
+	"slices"
+	"strings"
+
+	"headroom/internal/suggest"
+)
+
+// A field is one key of a study that holds a value. The table of fields is the
+// whole schema: what the file may hold, what HEADROOM_ variables there are and
+// what --set takes all follow from it.
+type field struct {
+	path   string // with its section: grid.context
+	doc    string // one line for help
+	single bool   // one value: a comma in a variable or flag does not separate
+	decode func(d *decoder, l *leaf)
+}
+
+// section is the part of the path before the last dot.
+func (f *field) section() string {
+	section, _, ok := strings.Cut(f.path, ".")
+	if !ok {
+		return ""
+	}
+	return section
+}
+
+// name is the part of the path after the dot.
+func (f *field) name() string { return f.path[strings.LastIndexByte(f.path, '.')+1:] }
+
+// env is the environment variable that overrides the field.
+func (f *field) env() string {
+	return EnvPrefix + strings.ToUpper(strings.ReplaceAll(f.path, ".", "_"))
+}
+
+// EnvPrefix begins the name of every environment variable that is part of a study.
+const EnvPrefix = "HEADROOM_"
+
+// sections are the keys that hold other keys, with what they may be instead.
+var sections = []struct{ name, shorthand string }{
+	{"grid", ""},
+	{"prices", ""},
+	{"keep", "keep.status"},
+	{"out", "out.dir"},
+}
+
+var fields = []field{
+	{path: "study", doc: "name of the study", single: true, decode: (*decoder).study},
+	{path: "grid.model", doc: "models: names, config.json paths, {family, params}, dimensions", decode: (*decoder).models},
+	{path: "grid.context", doc: "context length in tokens", decode: sizes(1, maxContext)},
+	{path: "grid.global_batch", doc: "sequences an optimizer step", decode: sizes(1, maxCount)},
+	{path: "grid.global_batch_tokens", doc: "tokens an optimizer step, in place of global_batch", decode: sizes(1, maxContext)},
+	{path: "grid.micro_batch", doc: "sequences a rank runs at once", decode: sizes(1, maxCount)},
+	{path: "grid.accelerator", doc: "accelerators by catalog name", decode: named("accelerator", accelerator)},
+	{path: "grid.gpus", doc: "number of accelerators", decode: sizes(1, maxCount)},
+	{path: "grid.plan", doc: "auto: every parallel plan that divides", single: true, decode: (*decoder).plan},
+	{path: "grid.tp", doc: "tensor parallel size", decode: sizes(1, maxCount)},
+	{path: "grid.sp", doc: "sequence parallelism", decode: (*decoder).bools},
+	{path: "grid.pp", doc: "pipeline stages", decode: sizes(1, maxCount)},
+	{path: "grid.vpp", doc: "chunks of layers a stage holds", decode: sizes(1, maxCount)},
+	{path: "grid.cp", doc: "context parallel size", decode: sizes(1, maxCount)},
+	{path: "grid.ep", doc: "expert parallel size", decode: sizes(1, maxCount)},
+	{path: "grid.dp", doc: "data parallel size", decode: sizes(1, maxCount)},
+	{path: "grid.zero", doc: "ZeRO stage", decode: sizes(0, 3)},
+	{path: "grid.recompute", doc: "none, selective, full", decode: named("recompute", recompute)},
+	{path: "grid.attention", doc: "flash, unfused", decode: named("attention", attention)},
+	{path: "grid.recipe", doc: "precision recipe", decode: named("recipe", recipe)},
+	{path: "grid.profile", doc: "framework profile", decode: named("profile", profile)},
+	{path: "grid.optimizer", doc: "optimizer", decode: named("optimizer", optimizer)},
+	{path: "grid.loss", doc: "eager, fused, chunked", decode: named("loss", loss)},
+	{path: "grid.dropout", doc: "dropout probability", decode: (*decoder).fractions},
+	{path: "where", doc: "constraints", single: true, decode: (*decoder).where},
+	{path: "tokens", doc: "tokens of the whole run", single: true, decode: (*decoder).tokens},
+	{path: "prices.pricing", doc: "on_demand, spot, …", single: true, decode: (*decoder).pricing},
+	{path: "prices.providers", doc: "cloud providers", decode: (*decoder).providers},
+	{path: "keep.status", doc: "all or fits", single: true, decode: (*decoder).keepStatus},
+	{path: "keep.best", doc: "not built yet", single: true, decode: (*decoder).keepBest},
+	{path: "keep.per", doc: "not built yet", decode: (*decoder).keepBest},
+	{path: "keep.by", doc: "not built yet", single: true, decode: (*decoder).keepBest},
+	{path: "out.dir", doc: "directory of the dataset", single: true, decode: (*decoder).outDir},
+	{path: "out.part_rows", doc: "cases a part", single: true, decode: (*decoder).partRows},
+}
+
+const (
+	maxContext = 1 << 40
+	maxCount   = 1<<31 - 1 // 32-bit columns of the dataset
+)
+
+// wordsElsewhere are names that other tools have for our keys.
+var wordsElsewhere = map[string]string{
+	"seq": "context", "seq_length": "context", "seq_len": "context", "sequence_length": "context", "context_length": "context", "max_position_embeddings": "context",
+	"batch": "micro_batch", "batch_size": "micro_batch", "micro_batch_size": "micro_batch", "mbs": "micro_batch",
+	"global_batch_size": "global_batch", "gbs": "global_batch",
+	"gpu": "accelerator", "gpu_type": "accelerator", "device": "accelerator", "num_gpus": "gpus", "n_gpus": "gpus", "world_size": "gpus",
+	"tensor_parallel": "tp", "tensor_model_parallel_size": "tp", "pipeline_parallel": "pp", "pipeline_model_parallel_size": "pp",
+	"context_parallel_size": "cp", "expert_model_parallel_size": "ep", "data_parallel": "dp", "sequence_parallel": "sp", "zero_stage": "zero",
+	"precision": "recipe", "dtype": "recipe", "framework": "profile", "constraints": "where", "name": "study", "output": "out", "axes": "grid",
+}
+
+func lookupField(path string) *field {
+	for i := range fields {
+		if fields[i].path == path {
+			return &fields[i]
+		}
+	}
+	return nil
+}
+
+func isSection(name string) bool {
+	return slices.ContainsFunc(sections, func(s struct{ name, shorthand string }) bool { return s.name == name })
+}
+
+// keysOf lists the keys of a section ("" = the top), in order of the schema.
+func keysOf(section string) []string {
+	var keys []string
+	for i := range fields {
+		f := &fields[i]
+		key := f.name()
+		switch {
+		case f.section() == section:
+		case section == "":
+			key = f.section()
+		default:
+			continue
+		}
+		if !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// suggestKey says where an unknown key of a section may belong.
+func suggestKey(section, key string) string {
+	word := strings.ToLower(key)
+	if known, ok := wordsElsewhere[word]; ok && !slices.Contains(keysOf(section), word) {
+		word = known
+	}
+	for _, sibling := range keysOf(section) {
+		if sibling == word {
+			return "did you mean " + sibling + "?"
+		}
+	}
+	for i := range fields {
+		if f := &fields[i]; f.name() == word {
+			if f.section() == "" {
+				return word + " belongs at the top of the study, beside " + section
+			}
+			return word + " belongs under " + f.section() + ":"
+		}
+	}
+	if isSection(word) {
+		return word + " belongs at the top of the study"
+	}
+	if near := suggest.Nearest(word, keysOf(section), 1); len(near) > 0 {
+		return "did you mean " + near[0] + "?"
+	}
+	var names []string
+	for i := range fields {
+		names = append(names, fields[i].name())
+	}
+	if near := suggest.Nearest(word, names, 1); len(near) > 0 {
+		for i := range fields {
+			if fields[i].name() == near[0] {
+				return "did you mean " + fields[i].path + "?"
+			}
+		}
+	}
+	return "known here: " + strings.Join(keysOf(section), ", ")
+}
+
+// A Key describes one key of a study for help texts and completion.
+type Key struct{ Path, Env, Doc string }
+
+// Keys lists every key of a study.
+func Keys() []Key {
+	out := make([]Key, len(fields))
+	for i := range fields {
+		f := &fields[i]
+		out[i] = Key{f.path, f.env(), f.doc}
+	}
+	return out
+}

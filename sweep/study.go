@@ -1,0 +1,113 @@
+package sweep
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+
+	"headroom/accounting/arch"
+	"headroom/grids"
+)
+
+// A Study is a named grid with what to keep of it and where to write it: what
+// [Load] makes of a YAML file, the environment and flags. It is complete and
+// valid; nobody changes it.
+type Study struct {
+	Name   string
+	Axes   []Axis        // in declared order; the last varies fastest
+	Auto   bool          // every parallel plan that divides, on the axes that are not given
+	Models []*arch.Model // what the values of the model axis stand for
+	Where  []string
+	Tokens int64 // of the whole training run; 0 = not asked
+	Prices Prices
+	Keep   Keep
+	Out    Out
+
+	grid *grids.Grid
+}
+
+// An Axis is one swept quantity under its name in the study, and its values.
+type Axis struct {
+	Name   string
+	Values []grids.Value
+}
+
+// Prices chooses rows of the price catalog.
+type Prices struct {
+	Pricing   string   `json:"pricing"`             // on_demand, spot, …
+	Providers []string `json:"providers,omitempty"` // none = all
+}
+
+// Keep says which rows are written. The others are counted all the same.
+type Keep struct {
+	Status string `json:"status"` // all or fits
+}
+
+// What Keep.Status can be.
+const (
+	KeepAll  = "all"
+	KeepFits = "fits"
+)
+
+// Out says where the dataset goes and how it is cut.
+type Out struct {
+	Dir      string
+	PartRows int64 // cases a part
+}
+
+// Axis returns the axis of that name, nil if the study has none.
+func (s *Study) Axis(name string) *Axis {
+	for i := range s.Axes {
+		if s.Axes[i].Name == name {
+			return &s.Axes[i]
+		}
+	}
+	return nil
+}
+
+// Canonical is the study as JSON, the same text for the same cases and rows: it
+// decides a dataset's run id. Where the output goes is left out, so that a
+// dataset can be moved; a model is named together with a hash of its
+// architecture, so that an edited config.json is another study.
+func (s *Study) Canonical() json.RawMessage {
+	type axis struct {
+		Name   string   `json:"axis"`
+		Values []string `json:"values"`
+	}
+	c := struct {
+		Axes   []axis            `json:"axes"`
+		Models map[string]string `json:"models"`
+		Plan   string            `json:"plan,omitempty"`
+		Where  []string          `json:"where,omitempty"`
+		Tokens int64             `json:"tokens,omitempty"`
+		Prices Prices            `json:"prices"`
+		Keep   Keep              `json:"keep"`
+	}{Models: map[string]string{}, Where: s.Where, Tokens: s.Tokens, Prices: s.Prices, Keep: s.Keep}
+	if s.Auto {
+		c.Plan = "auto"
+	}
+	for _, a := range s.Axes {
+		values := make([]string, len(a.Values))
+		for i, v := range a.Values {
+			values[i] = v.String()
+		}
+		c.Axes = append(c.Axes, axis{a.Name, values})
+	}
+	for _, m := range s.Models {
+		// The architecture alone: not where it was read from.
+		bare := *m
+		bare.Name, bare.Source, bare.Notes = "", "", nil
+		sum := sha256.Sum256(mustJSON(&bare))
+		c.Models[m.Name] = hex.EncodeToString(sum[:])
+	}
+	return mustJSON(c)
+}
+
+// mustJSON encodes plain structs, which cannot fail.
+func mustJSON(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
