@@ -1,6 +1,10 @@
 package accounting
 
-import "headroom/accounting/arch"
+import (
+	"slices"
+
+	"headroom/accounting/arch"
+)
 
 // Routed tokens: every token once for each of its K experts.
 var routed = Prod(SymB, SymS, SymTopK)
@@ -23,7 +27,7 @@ func (t *tape) moe(m *arch.MoE, x value) value {
 	t.note("offsets", Int32, Whole, Prod(SymE))
 	in := t.fresh(x.dtype, TokensEPIn, routed, symD)
 	h := t.expert(m, first, in)
-	out := t.linear("expert_down", h, TokensEPIn, symD)
+	out := t.grouped("expert_down", h, TokensEPIn, symD)
 	if m.Expert.DownBias {
 		out = t.like(out, out.dtype)
 	}
@@ -42,13 +46,20 @@ func (t *tape) moe(m *arch.MoE, x value) value {
 	return y
 }
 
+// grouped is a grouped matrix product, which autocast leaves alone.
+func (t *tape) grouped(component string, x value, shard Shard, width Expr) value {
+	t.at = component
+	t.keep("input", x)
+	return t.fresh(x.dtype, shard, append(slices.Clone(x.shape[:len(x.shape)-1]), width)...)
+}
+
 // expert plays the first product and the gate of all experts.
 func (t *tape) expert(m *arch.MoE, component string, in value) value {
 	width := Prod(SymFE)
 	if !m.Expert.Gated {
-		return t.activation("expert_activation", m.Expert.Activation, t.linear(component, in, TokensEP, width))
+		return t.activation("expert_activation", m.Expert.Activation, t.grouped(component, in, TokensEP, width))
 	}
-	both := t.linear(component, in, TokensEP, width.Scale(2))
+	both := t.grouped(component, in, TokensEP, width.Scale(2))
 	if m.Expert.UpBias {
 		both = t.like(both, both.dtype)
 	}
@@ -72,11 +83,12 @@ func (t *tape) expert(m *arch.MoE, component string, in value) value {
 func (t *tape) router(x value) DType {
 	all, chosen := []Expr{batch, context, Prod(SymE)}, []Expr{batch, context, Prod(SymTopK)}
 	note := func(name string, d DType, shape []Expr) { t.note(name, d, Tokens, shape...) }
-	in := x
-	narrow := x.dtype
+	in, narrow := t.product(x), t.compute()
 	switch t.code.Router {
-	case arch.RouterSoftmaxFP32, arch.RouterSoftmaxClamped, arch.RouterSigmoidFP32:
-		in = t.cast(x, FP32)
+	case arch.RouterSoftmaxFP32, arch.RouterSigmoidFP32:
+		in = t.product(t.cast(x, FP32))
+	case arch.RouterSoftmaxClamped: // autocast is off
+		in, narrow = t.cast(x, FP32), x.dtype
 	}
 	t.keep("input", in)
 	sum := func() {

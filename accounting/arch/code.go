@@ -14,6 +14,7 @@ type Code struct {
 
 	Rope     RopeCode
 	KV       KVCode
+	ClipQKV  bool // queries, keys and values are clamped, each keeping its input
 	Scores   ScoresCode
 	Softmax  SoftmaxCode
 	MaskFill bool // the causal mask is filled in with masked_fill, which keeps it
@@ -93,6 +94,7 @@ type ScoresCode uint8
 const (
 	ScoresNative ScoresCode = iota
 	ScoresFP32              // queries and keys are upcast (GPT-J, GPT-Neo)
+	ScoresUpcast            // the same with autocast off (GPT-2's reorder_and_upcast_attn)
 )
 
 // SoftmaxCode tells in what type eager attention's softmax runs.
