@@ -286,6 +286,7 @@ func (t *tape) eager(a *arch.Attention, q, k, v value) value {
 		p = t.fresh(wider(scores.dtype, t.hidden()), TokensTP, batch, heads, context, context.Plus(Int(1)))
 		t.note("argmax", Int64, TokensTP, batch, heads, context)
 		t.keep("probabilities", p)
+		p = p.view(scores.shape...)
 	case t.code.Softmax == arch.SoftmaxFP32:
 		p = t.like(scores, FP32)
 		t.keep("probabilities", p)

@@ -124,7 +124,8 @@ type RouterCode uint8
 const (
 	RouterSoftmax        RouterCode = iota // softmax over all experts in fp32, weights in fp32 (Mixtral)
 	RouterSoftmaxNarrow                    // the same, weights cast to 16 bits (Qwen)
-	RouterSoftmaxFP32                      // router itself in fp32, weights fp32 (DeepSeek-V2, Hunyuan)
+	RouterSoftmaxFP32                      // router itself in fp32, weights fp32 (DeepSeek-V2)
+	RouterSoftmaxBack                      // the same, weights in the type of its logits (Hunyuan)
 	RouterSoftmaxClamped                   // router in fp32, clamped sum, weights cast (ERNIE 4.5)
 	RouterTopSoftmax                       // softmax over the chosen experts, in fp32, weights cast (Granite)
 	RouterTopNative                        // the same in the type of the logits (gpt-oss)

@@ -70,7 +70,7 @@ var codes = map[string]Code{
 	"dots1":        {Router: RouterSigmoidFP32, RouterUp: true},
 	"minimax_m2":   {Router: RouterSigmoid, NormTopK: true, Rope: RopeCode{Cat: true}},
 
-	"hunyuan_v1_moe": {Router: RouterSoftmaxFP32, NormTopK: true, HeadNormLate: true},
+	"hunyuan_v1_moe": {Router: RouterSoftmaxBack, NormTopK: true, HeadNormLate: true},
 	"llama4_text":    {Router: RouterDense, Softmax: SoftmaxNative, HeadNorm: NormL2, HeadNormLate: true, Rope: RopeCode{Tables: TablesComplex, Back: true}},
 	"gpt_oss":        {Router: RouterTopNative, Norm: NormRMSWide, EagerOnly: true, Softmax: SoftmaxNative, Rope: RopeCode{Half: true}},
 }
