@@ -1,10 +1,6 @@
 package accounting
 
-import (
-	"slices"
-
-	"headroom/accounting/arch"
-)
+import "headroom/accounting/arch"
 
 // Routed tokens: every token once for each of its K experts.
 var routed = Prod(SymB, SymS, SymTopK)
@@ -27,7 +23,7 @@ func (t *tape) moe(m *arch.MoE, x value) value {
 	t.note("offsets", Int32, Whole, Prod(SymE))
 	in := t.fresh(x.dtype, TokensEPIn, routed, symD)
 	h := t.expert(m, first, in)
-	out := t.grouped("expert_down", h, TokensEPIn, symD)
+	out := t.linear("expert_down", h, TokensEPIn, symD)
 	if m.Expert.DownBias {
 		out = t.like(out, out.dtype)
 	}
@@ -46,20 +42,13 @@ func (t *tape) moe(m *arch.MoE, x value) value {
 	return y
 }
 
-// grouped is a grouped matrix product, which autocast leaves alone.
-func (t *tape) grouped(component string, x value, shard Shard, width Expr) value {
-	t.at = component
-	t.keep("input", x)
-	return t.fresh(x.dtype, shard, append(slices.Clone(x.shape[:len(x.shape)-1]), width)...)
-}
-
 // expert plays the first product and the gate of all experts.
 func (t *tape) expert(m *arch.MoE, component string, in value) value {
 	width := Prod(SymFE)
 	if !m.Expert.Gated {
-		return t.activation("expert_activation", m.Expert.Activation, t.grouped(component, in, TokensEP, width))
+		return t.activation("expert_activation", m.Expert.Activation, t.linear(component, in, TokensEP, width))
 	}
-	both := t.grouped(component, in, TokensEP, width.Scale(2))
+	both := t.linear(component, in, TokensEP, width.Scale(2))
 	if m.Expert.UpBias {
 		both = t.like(both, both.dtype)
 	}
@@ -83,77 +72,68 @@ func (t *tape) expert(m *arch.MoE, component string, in value) value {
 func (t *tape) router(x value) DType {
 	all, chosen := []Expr{batch, context, Prod(SymE)}, []Expr{batch, context, Prod(SymTopK)}
 	note := func(name string, d DType, shape []Expr) { t.note(name, d, Tokens, shape...) }
-	one := []Expr{batch, context}
-	in := t.product(x)
+	in := x
+	narrow := x.dtype
 	switch t.code.Router {
-	case arch.RouterSoftmaxFP32, arch.RouterSoftmaxBack, arch.RouterSigmoidFP32:
-		in = t.product(t.cast(x, FP32))
-	case arch.RouterSoftmaxClamped: // autocast is off
+	case arch.RouterSoftmaxFP32, arch.RouterSoftmaxClamped, arch.RouterSigmoidFP32:
 		in = t.cast(x, FP32)
 	}
 	t.keep("input", in)
-	logits := in.dtype
-	softmax := t.wide(in).dtype // autocast runs softmax in fp32
-	weights := FP32
+	sum := func() {
+		if t.code.NormTopK {
+			note("weight_sum", FP32, []Expr{batch, context})
+			note("chosen_weights", FP32, chosen)
+		}
+	}
 	switch t.code.Router {
 	case arch.RouterSparseMixer:
 		for range 2 {
 			note("mask", Bool, all)
-			note("probabilities", softmax, all)
-			note("choice", Int64, one)
-			note("chosen_weight", softmax, one)
+			note("probabilities", narrow, all)
+			note("choice", Int64, []Expr{batch, context})
+			note("chosen_weight", narrow, []Expr{batch, context})
 		}
-		return softmax
+		return narrow
 	case arch.RouterTopSoftmax:
 		note("choice", Int64, chosen)
 		note("probabilities", FP32, chosen)
-		return x.dtype
+		return narrow
 	case arch.RouterTopNative:
 		note("choice", Int64, chosen)
-		note("probabilities", logits, chosen)
-		return logits
+		note("probabilities", narrow, chosen)
+		return narrow
 	case arch.RouterSoftmaxClamped:
 		note("probabilities", FP32, all)
-		note("weight_sum_before_clamp", FP32, one)
-		weights = x.dtype
-	case arch.RouterSoftmaxNarrow, arch.RouterSoftmaxBack:
-		note("probabilities", FP32, all)
-		weights = logits
-	case arch.RouterSigmoidFP32:
-		note("probabilities", logits, all)
-		weights = logits
-	default:
-		note("probabilities", FP32, all)
+		note("choice", Int64, chosen)
+		note("weight_sum", FP32, []Expr{batch, context})
+		sum()
+		return narrow
 	}
 	if t.code.RouterUp && t.hidden() != FP32 {
 		t.note("router_fp32", FP32, Whole, symD, Prod(SymE))
 	}
+	note("probabilities", FP32, all)
 	if t.code.Grouped {
 		note("group_mask", Bool, all)
 	}
 	note("choice", Int64, chosen)
-	if t.code.NormTopK {
-		d := FP32
-		if t.code.Router == arch.RouterSigmoidFP32 {
-			d = logits
-		}
-		note("weight_sum", FP32, one)
-		note("chosen_weights", d, chosen)
+	sum()
+	if t.code.Router == arch.RouterSoftmaxNarrow {
+		return narrow
 	}
-	return weights
+	return FP32
 }
 
 // denseExperts plays Llama 4's block: every expert runs on every token, the
 // input scaled by its score.
 func (t *tape) denseExperts(m *arch.MoE, x value) value {
-	router := t.product(x)
-	t.keep("input", router)
+	t.keep("input", x)
 	t.note("choice", Int64, Tokens, batch, context, Prod(SymTopK))
 	t.note("scores", FP32, Tokens, batch, context, Prod(SymE))
 	t.at = "expert_gate"
-	t.note("scores_cast", router.dtype, Tokens, Prod(SymE), batch, context)
+	t.note("scores_cast", x.dtype, Tokens, Prod(SymE), batch, context)
 	t.note("copied_input", x.dtype, TokensEPIn, Prod(SymE), batch, context, symD)
-	in := t.product(t.fresh(x.dtype, TokensEPIn, Prod(SymE), batch, context, symD))
+	in := t.fresh(x.dtype, TokensEPIn, Prod(SymE), batch, context, symD)
 	t.linear("expert_down", t.expert(m, "expert_gate", in), TokensEPIn, symD)
 	if m.Shared != nil {
 		t.ffn("shared_", m.Shared, Prod(SymFS), x)

@@ -88,18 +88,19 @@ func (c *Cursor) seek(i int64) {
 	g := c.grid
 	id := g.root
 	for k := range c.levels {
-		c.enter(k, id)
+		child := c.enter(k, id)
 		p := &c.levels[k]
 		for p.run+1 < len(p.runs) && p.runs[p.run+1].start <= i {
 			p.run++
 		}
 		r := &p.runs[p.run]
-		count := g.nodes[r.child].count
+		child = r.child
+		count := g.nodes[child].count
 		i -= r.start
 		p.pos, p.end = r.pos+int32(i/count), r.pos+r.n
 		i %= count
 		c.point[k] = p.domain[p.pos]
-		id = r.child
+		id = child
 	}
 }
 

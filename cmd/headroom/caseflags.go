@@ -231,8 +231,7 @@ func (s *state) findModel(name string, opt arch.Options) (*arch.Model, error) {
 	var unknown error
 	if !looksLikePath {
 		m, err := arch.Lookup(name, opt)
-		var missing *arch.UnknownModelError
-		if err == nil || !errors.As(err, &missing) {
+		if !is[*arch.UnknownModelError](err) {
 			return m, misuse(err, "")
 		}
 		unknown = err

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"headroom/internal/suggest"
+	"headroom/results"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -60,34 +61,49 @@ func misuse(err error, hint string) error {
 // classify finds the exit code and the hint of an error. Errors of the packages
 // below carry their hints themselves and are told apart by type.
 func classify(err error) (code int, hint string) {
-	var f *failure
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*failure](err); ok {
 		return f.code, f.hint
 	}
 	code = exitOther
 	switch {
+	case is[*results.OtherStudyError](err):
+		code = exitOtherStudy
+	case is[*results.IncompleteError](err):
+		code = exitIncomplete
+	case is[*results.NotDatasetError](err):
+		code = exitUsage
+	case is[*results.NondeterministicError](err):
+		code = exitInternal
+	case is[*results.DamagedError](err):
+		code = exitIO
 	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EINTR), errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ESTALE):
 		code = exitTemporary
-	case isIO(err):
+	case is[*results.IOError](err), is[*fs.PathError](err), is[syscall.Errno](err):
 		code = exitIO
 	}
-	var h interface{ Hint() string }
-	if errors.As(err, &h) {
-		hint = h.Hint()
-	}
-	return code, hint
+	return code, hintOf(err)
 }
 
-func isIO(err error) bool {
-	var path *fs.PathError
-	var errno syscall.Errno
-	return errors.As(err, &path) || errors.As(err, &errno)
+// hintOf is the next step that an error itself knows.
+func hintOf(err error) string {
+	if h, ok := errors.AsType[interface {
+		error
+		Hint() string
+	}](err); ok {
+		return h.Hint()
+	}
+	return ""
+}
+
+// is says whether an error of that type is in the chain.
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
 }
 
 // report tells a person what went wrong and returns the exit code.
 func (s *state) report(cmd *cobra.Command, err error) int {
-	var f *failure
-	if errors.As(err, &f) && f.shown {
+	if f, ok := errors.AsType[*failure](err); ok && f.shown {
 		return f.code
 	}
 	code, hint := classify(err)
@@ -122,9 +138,8 @@ func hasIndent(lines []string) bool {
 // flagError explains a flag that was not understood; cobra suggests commands but
 // not flags.
 func flagError(cmd *cobra.Command, err error) error {
-	hint := fmt.Sprintf("%s --help lists the flags", cmd.CommandPath())
-	var unknown *pflag.NotExistError
-	if errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "" {
+	hint := cmd.CommandPath() + " --help lists the flags"
+	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok && unknown.GetSpecifiedShortnames() == "" {
 		var names []string
 		add := func(f *pflag.Flag) {
 			if !f.Hidden {
@@ -144,8 +159,7 @@ func flagError(cmd *cobra.Command, err error) error {
 		}
 		return usage(hint, "%s", msg)
 	}
-	var invalid *pflag.InvalidValueError
-	if errors.As(err, &invalid) {
+	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 		return usage(hint, "--%s: %s", invalid.GetFlag().Name, plainNumber(invalid))
 	}
 	return misuse(err, hint)

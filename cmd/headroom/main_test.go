@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
@@ -48,10 +50,8 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 	err = ts.Exec(args[1], args[2:]...)
 	got := 0
 	if err != nil {
-		var exit interface{ ExitCode() int }
-		if e, ok := err.(interface{ ExitCode() int }); ok {
-			exit = e
-		} else {
+		exit, ok := errors.AsType[*exec.ExitError](err)
+		if !ok {
 			ts.Fatalf("%v", err)
 		}
 		got = exit.ExitCode()
@@ -86,7 +86,7 @@ func cmdJSON(ts *testscript.TestScript, neg bool, args []string) {
 
 // dig finds a value in a JSON document and writes it as text; "absent" when it is not there.
 func dig(doc any, path string) string {
-	for _, key := range strings.Split(path, ".") {
+	for key := range strings.SplitSeq(path, ".") {
 		switch v := doc.(type) {
 		case map[string]any:
 			x, ok := v[key]
