@@ -97,10 +97,13 @@ func (d *Dataset) lay() error {
 			return ioError("making", filepath.Join(d.dir, sub), err)
 		}
 	}
-	for _, dir := range []string{d.dir, filepath.Dir(filepath.Clean(d.dir))} {
-		if err := d.fs.SyncDir(dir); err != nil {
-			return ioError("syncing", dir, err)
-		}
+	if err := d.fs.SyncDir(d.dir); err != nil {
+		return ioError("syncing", d.dir, err)
+	}
+	// A directory above that may be passed but not read cannot be synced.
+	above := filepath.Dir(filepath.Clean(d.dir))
+	if err := d.fs.SyncDir(above); err != nil && !errors.Is(err, fs.ErrPermission) {
+		return ioError("syncing", above, err)
 	}
 	b, err := d.plan.encode()
 	if err != nil {

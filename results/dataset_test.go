@@ -464,29 +464,63 @@ func TestFormatRanges(t *testing.T) {
 	f("1,3,5-6", 1, 3, 5, 6)
 }
 
-func ExampleCreate() {
-	fsys := newMemFS() // OS() in a program
-	d, err := Create(fsys, "out.ds", testPlan(10, 4))
-	if err != nil {
-		fmt.Println(err)
-		return
+// TestSweepsAfterPart: what a killed attempt at a part left behind goes when the
+// part is committed, and what belongs to other parts stays.
+func TestSweepsAfterPart(t *testing.T) {
+	m := newMemFS()
+	d, err := Create(m, "out", testPlan(100, 50))
+	require.NoError(t, err)
+	tmp := m.dirs[filepath.Join("out", tempDir)]
+	tmp.live["00000.dead.parquet"] = &memFile{}
+	tmp.live["00001.dead.parquet"] = &memFile{}
+	_, err = d.WritePart(0, fillPart(d, 0))
+	require.NoError(t, err)
+	require.Equal(t, []string{"00001.dead.parquet"}, slices.Collect(maps.Keys(tmp.live)))
+	_, err = d.WritePart(1, fillPart(d, 1))
+	require.NoError(t, err)
+	require.Empty(t, tmp.live)
+}
+
+// TestReadOnly: a complete dataset needs no write, be it asked for again or read.
+func TestReadOnly(t *testing.T) {
+	m := newMemFS()
+	plan := testPlan(100, 50)
+	_, err := build(m, "out", plan)
+	require.NoError(t, err)
+	m.kinds = map[string]error{}
+	for _, op := range []string{"create", "write", "sync", "rename", "link", "remove", "syncdir"} {
+		m.kinds[op] = syscall.EROFS
 	}
-	for part := range d.Parts() {
-		lo, hi := d.Range(part)
-		_, err := d.WritePart(part, func(w *PartWriter) error {
-			for id := lo; id < hi; id++ {
-				if err := w.Write(&Row{CaseID: id, Status: StatusFits}); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			fmt.Println(err)
-			return
+	man, err := build(m, "out", plan)
+	require.NoError(t, err)
+	require.EqualValues(t, 100, man.Rows)
+	d, err := Open(m, "out")
+	require.NoError(t, err)
+	require.Len(t, collect(t, d, ScanOptions{}), 100)
+}
+
+// TestOS runs two attempts at every part at once on the real file system.
+func TestOS(t *testing.T) {
+	plan := testPlan(2000, 500)
+	want := buildDir(t, plan)
+	dir := filepath.Join(t.TempDir(), "out")
+	var wg sync.WaitGroup
+	errs := make([]error, 3)
+	for i := range errs {
+		wg.Go(func() { _, errs[i] = build(OS(), dir, plan) })
+	}
+	wg.Wait()
+	require.NoError(t, errors.Join(errs...))
+	require.NoError(t, filepath.WalkDir(want.Dir(), func(path string, e os.DirEntry, err error) error {
+		if rel, _ := filepath.Rel(want.Dir(), path); err == nil && !e.IsDir() {
+			a, errA := os.ReadFile(path)
+			b, errB := os.ReadFile(filepath.Join(dir, rel))
+			require.NoError(t, errors.Join(errA, errB))
+			require.True(t, string(a) == string(b), rel)
 		}
-	}
-	m, err := d.Commit()
-	fmt.Println(m.Rows, len(m.Parts), err)
-	// Output: 10 3 <nil>
+		return err
+	}))
+	left, err := os.ReadDir(filepath.Join(dir, tempDir))
+	require.NoError(t, err)
+	require.Empty(t, left)
 }

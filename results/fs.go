@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
 )
 
 // FS is the file system under a dataset: the few operations its commit protocol
@@ -118,7 +119,11 @@ func (osFS) SyncDir(dir string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	err = d.Sync()
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
+		err = nil // a file system that has no such thing, as some network mounts
+	}
+	return errors.Join(err, d.Close())
 }
 
 // readFile reads a small file whole.

@@ -53,6 +53,16 @@ const (
 // Formats are all formats, for help and completion.
 func Formats() []Format { return []Format{Text, Markdown, CSV, JSONL} }
 
+// ParseFormat reads the name of a format.
+func ParseFormat(name string) (Format, error) {
+	for _, f := range Formats() {
+		if string(f) == name {
+			return f, nil
+		}
+	}
+	return "", fmt.Errorf("unknown table format %q: use text, markdown, csv or jsonl", name)
+}
+
 // Write writes the table. Text and Markdown show bytes as GiB, FLOP with one
 // decimal prefix a column, money with cents and large numbers in groups of three
 // digits; CSV and JSONL show values as they are.
@@ -69,7 +79,7 @@ func (t *Table) Write(w io.Writer, f Format) error {
 	case JSONL:
 		err = t.writeJSONL(buffered)
 	default:
-		err = fmt.Errorf("results: unknown table format %q: use text, markdown, csv or jsonl", f)
+		_, err = ParseFormat(string(f))
 	}
 	if flushErr := buffered.Flush(); err == nil {
 		err = flushErr

@@ -20,12 +20,15 @@ func TestTable(t *testing.T) {
 		table.Rows[i] = append(table.Rows[i], x)
 	}
 	for _, f := range Formats() {
+		parsed, err := ParseFormat(string(f))
+		require.NoError(t, err)
+		require.Equal(t, f, parsed)
 		var b strings.Builder
 		require.NoError(t, table.Write(&b, f))
 		golden(t, "table."+string(f)+".golden", b.String())
 	}
 	var b strings.Builder
-	require.EqualError(t, table.Write(&b, "xml"), `results: unknown table format "xml": use text, markdown, csv or jsonl`)
+	require.EqualError(t, table.Write(&b, "xml"), `unknown table format "xml": use text, markdown, csv or jsonl`)
 	_, err = NewTable(rows, "colour_of_the_rack")
 	require.EqualError(t, err, `unknown column "colour_of_the_rack"`)
 
