@@ -33,6 +33,8 @@ func (e *IOError) Hint() string {
 		return "make the directory accessible, or choose another output directory"
 	case errors.Is(e.Err, fs.ErrNotExist):
 		return "check the path"
+	case e.Op == "reading":
+		return "check the disk or the mount, then run the same command again"
 	default:
 		return "run the same command again: committed parts are kept"
 	}
