@@ -30,7 +30,7 @@ func buildCohere(c *config, modelType string) *Model {
 	}
 	c.refuse("use_qk_norm", "Cohere 2's code has no norms on q and k")
 	c.ignore("order_of_interleaved_layers", "position_embedding_type", "use_gated_activation", "use_embedding_sharing",
-		"use_parallel_block", "use_parallel_embedding", "rotary_pct", "head_dim")
+		"use_parallel_block", "use_parallel_embedding", "rotary_pct", "layer_switch")
 	if n, ok := c.number(1, "head_dim"); ok && n != h.width {
 		c.contradict("head_dim", "is %d; Cohere 2's code always takes the width over the heads (%d)", n, h.width)
 	}

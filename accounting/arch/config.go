@@ -126,6 +126,15 @@ func (c *config) isNull(key string) bool {
 	return v != nil && v.v == nil
 }
 
+// isList reports whether a key holds an array.
+func (c *config) isList(key string) bool {
+	if !c.has(key) {
+		return false
+	}
+	_, ok := c.obj.at[key].v.([]*value)
+	return ok
+}
+
 // ignore marks keys as understood: they change nothing that a Model says.
 func (c *config) ignore(keys ...string) {
 	for _, k := range keys {

@@ -49,6 +49,12 @@ func (m *Model) ParameterCount() (Counts, error) {
 		Position:  s.mul(m.Embedding.Positions, m.Hidden),
 	}
 	rest := s.add(s.mul(m.Embedding.TokenTypes, m.Hidden), m.Embedding.Norm.Elements(), m.FinalNorm.Elements(), m.EncNorm.Elements())
+	if w := m.Embedding.Width; w != m.Hidden {
+		rest = s.add(rest, s.mul(w, m.Hidden))
+		if !m.Head.None {
+			rest = s.add(rest, s.mul(m.Hidden, w))
+		}
+	}
 	for _, e := range m.Extras {
 		n := s.extra(e)
 		if e.Position {

@@ -13,14 +13,14 @@ func buildDBRX(c *config, _ string) *Model {
 	h := heads{q: c.dim(16, "n_heads", "num_attention_heads")}
 	h.width = c.perHead(d.hidden, h.q)
 	at := c.sub("attn_config")
-	at.ignore("model_type", "clip_qkv", "attn_pdrop")
+	at.ignore("tie_word_embeddings")
 	h.kv = at.dim(1, "kv_n_heads")
 	at.checkGroups(h)
 	if n, ok := c.number(1, "num_key_value_heads"); ok && n != h.kv {
 		c.contradict("num_key_value_heads", "is %d, but attn_config.kv_n_heads is %d", n, h.kv)
 	}
 	f := c.sub("ffn_config")
-	f.ignore("model_type", "moe_expert_parallel_group", "uniform_expert_assignment", "ffn_act_fn")
+	f.ignore("tie_word_embeddings", "moe_expert_parallel_group", "uniform_expert_assignment", "ffn_act_fn")
 	if n, ok := f.number(1, "hidden_size"); ok && n != d.hidden {
 		c.note("ffn_config.hidden_size is not read: experts have the model's width")
 	}

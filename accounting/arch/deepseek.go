@@ -76,6 +76,7 @@ type deepseekLayers struct {
 	dense             FFN
 	moe               *MoE
 	firstDense, every int64
+	which             func(int64) bool // a list in the config's place of every; nil = none
 }
 
 // deepseekExperts reads routed and shared experts under DeepSeek's names. The
@@ -85,7 +86,12 @@ func (c *config) deepseekExperts(d dims, def deepseekDefaults) deepseekLayers {
 	e := deepseekLayers{
 		dense:      gated(d.ffn, def.mlpBias, act),
 		firstDense: c.count(def.firstDense, "first_k_dense_replace"),
-		every:      c.quiet(1, "moe_layer_freq"),
+		every:      1,
+	}
+	if c.isList("moe_layer_freq") {
+		e.which = c.switches("moe_layer_freq", d.layers, func(int64) bool { return true })
+	} else {
+		e.every = c.quiet(1, "moe_layer_freq")
 	}
 	experts := []string{"n_routed_experts", "num_local_experts", "num_experts"}
 	width := c.quiet(def.width, "moe_intermediate_size")
@@ -116,7 +122,7 @@ func (c *config) deepseekExperts(d dims, def deepseekDefaults) deepseekLayers {
 // layers gives layer i its feed-forward or experts.
 func (e deepseekLayers) layers(a Attention, hidden int64) func(int64) Layer {
 	return func(i int64) Layer {
-		if e.moe == nil || i < e.firstDense || i%e.every != 0 {
+		if e.moe == nil || i < e.firstDense || i%e.every != 0 || (e.which != nil && !e.which(i)) {
 			dense := e.dense
 			return pre(Layer{Name: "dense", Attention: a, FFN: &dense}, rms(hidden))
 		}

@@ -13,6 +13,7 @@ func buildDots1(c *config, _ string) *Model {
 	bias := c.flag(false, "attention_bias")
 	a := h.attention().biases(bias, bias).qkNorms(RMSNorm)
 	e := c.deepseekExperts(d, deepseekDefaults{width: 1408, correction: true})
+	c.ignore("use_sliding_window")
 	window := c.window(4096)
 	first := c.count(62, "max_window_layers")
 	kind := c.layerTypes(d.layers, func(i int64) string {

@@ -48,6 +48,8 @@ func buildErnie(c *config, modelType string) *Model {
 	c.ignore("moe_capacity", "moe_gate", "moe_use_aux_free", "moe_norm_min")
 	m := c.newModel(d, rms(d.hidden), true)
 	m.Head.Bias = bias
+	m.MTP = predictionLayers(c.count(0, "num_nextn_predict_layers"), d.hidden,
+		pre(Layer{Name: "dense", Attention: h.attention().biases(bias, bias), FFN: &dense}, rms(d.hidden)))
 	m.stack(d.layers, func(i int64) Layer {
 		l := Layer{Name: "dense", Attention: h.attention().biases(bias, bias), FFN: &dense}
 		if (i+1)%every == 0 && i >= first && i <= last {

@@ -12,6 +12,7 @@ func buildGranite(c *config, modelType string) *Model {
 	d := c.dims(dims{vocab: 32000, hidden: 4096, ffn: 11008, layers: 32, positions: 2048})
 	h := c.heads(d.hidden, headDefaults{heads: 32})
 	bias := c.flag(false, "attention_bias")
+	c.only("rope", "position_embedding_type", "nope")
 	l := Layer{Name: "dense", Attention: h.attention().biases(bias, bias)}
 	act := c.text("silu", "hidden_act")
 	if modelType == "granite" {

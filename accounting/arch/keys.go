@@ -46,6 +46,8 @@ var harmlessKeys = words(`
 	classifier_dropout problem_type vocab_file merges_file cache_implementation use_dynamic_cache
 	verbose low_precision_layernorm loss_fn bos_token eos_token pad_token unk_token sep_token cls_token mask_token
 	special_tokens chat_template sliding_window_size use_logits_to_keep
+	is_llama_config transformers.js_config use_mrope rotary context_window_size prefill_chunk_size
+	full_attn_mod interpolate_factor unsloth_fixed
 `)
 
 // harmlessPattern matches whole names of further keys that change no shape.

@@ -13,6 +13,7 @@ func buildLlama(c *config, _ string) *Model {
 	d := c.dims(dims{vocab: 32000, hidden: 4096, ffn: 11008, layers: 32, positions: 2048})
 	h := c.heads(d.hidden, headDefaults{heads: 32})
 	bias := c.flag(false, "attention_bias")
+	c.ignore("sliding_window", "use_sliding_window", "max_window_layers") // the code has no windows
 	ffn := gated(d.ffn, c.flag(false, "mlp_bias"), c.text("silu", "hidden_act"))
 	m := c.newModel(d, rms(d.hidden), false)
 	m.uniform(d.layers, pre(Layer{Name: "dense", Attention: h.attention().biases(bias, bias), FFN: &ffn}, rms(d.hidden)))

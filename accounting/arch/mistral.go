@@ -13,6 +13,7 @@ func buildMistral(c *config, _ string) *Model {
 	h := c.heads(d.hidden, headDefaults{heads: 32, kv: 8})
 	ffn := gated(d.ffn, false, c.text("silu", "hidden_act"))
 	m := c.newModel(d, rms(d.hidden), false)
+	c.ignore("use_sliding_window", "max_window_layers", "attention_sink_size")
 	def := all(fullAttention)
 	window := c.window(4096)
 	if window > 0 {

@@ -34,7 +34,7 @@ func (m *Model) Layers() int64 { return int64(len(m.Sequence)) }
 // An Embedding is everything between token numbers and the first layer.
 type Embedding struct {
 	Vocab      int64 // rows of the token table, V
-	Width      int64 // width of the token table; Hidden unless it is projected
+	Width      int64 // width of the token table; if not Hidden, a matrix projects it in and one out to the head
 	Positions  int64 // rows of the learned position table; 0 = none
 	TokenTypes int64 // rows of the token-type table (BERT); 0 = none
 	Norm       Norm  // norm after the embedding (BLOOM, BERT)

@@ -14,7 +14,7 @@ func buildMPT(c *config, _ string) *Model {
 	h.width = c.perHead(d.hidden, h.q)
 	h.kv = h.q
 	at := c.sub("attn_config")
-	at.ignore("alibi_bias_max", "attn_uses_sequence_id", "prefix_lm", "rope_impl", "rope_dail_config", "rope_hf_config", "model_type")
+	at.ignore("alibi_bias_max", "attn_uses_sequence_id", "prefix_lm", "rope_impl", "rope_dail_config", "rope_hf_config", "model_type", "tie_word_embeddings")
 	switch at.only("multihead_attention", "attn_type", "multiquery_attention", "grouped_query_attention") {
 	case "multiquery_attention":
 		h.kv = 1

@@ -10,6 +10,7 @@ var _ = register(&family{
 // matrices with squared ReLU, half-rotary heads of a width of their own.
 func buildNemotron(c *config, _ string) *Model {
 	d := c.dims(dims{vocab: 256000, hidden: 6144, ffn: 24576, layers: 32, positions: 4096})
+	c.aliases("head_dim", "kv_channels")
 	h := c.heads(d.hidden, headDefaults{heads: 48})
 	bias := c.flag(false, "attention_bias")
 	ffn := plain(d.ffn, c.flag(false, "mlp_bias"), c.text("relu2", "hidden_act"))

@@ -17,6 +17,10 @@ func buildOPT(c *config, _ string) *Model {
 	d := c.dims(dims{vocab: 50272, hidden: 768, layers: 12, positions: 2048})
 	h := c.heads(d.hidden, headDefaults{heads: 12, fixed: true})
 	bias := c.flag(true, "enable_bias")
+	c.ignore("output_projection", "scale_embeddings")
+	if !c.flag(true, "learned_embeddings") {
+		c.fail("learned_embeddings", "is false; OPT's code always learns its positions")
+	}
 	norm := layerNorm(d.hidden)
 	if !c.flag(true, "layer_norm_elementwise_affine") {
 		norm = NewNorm(NormNoWeights, d.hidden)
@@ -31,10 +35,6 @@ func buildOPT(c *config, _ string) *Model {
 	m.Embedding.Positions = d.positions + optPositionOffset
 	if width := c.quiet(d.hidden, "word_embed_proj_dim"); width != d.hidden {
 		m.Embedding.Width = width
-		m.Extras = []Extra{
-			{Name: "project_in", Shape: []int64{width, d.hidden}, Matrix: true},
-			{Name: "project_out", Shape: []int64{d.hidden, width}, Matrix: true},
-		}
 	}
 	l := Layer{Name: "dense", Attention: h.attention().biases(bias, bias).norotary(), FFN: &ffn, PostNorm: !before}
 	m.uniform(d.layers, pre(l, norm))

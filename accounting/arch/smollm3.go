@@ -44,18 +44,23 @@ func buildSmolLM3(c *config, _ string) *Model {
 func (c *config) rotaryLayers(layers int64) func(int64) bool {
 	interval := c.quiet(4, "no_rope_layer_interval")
 	def := func(i int64) bool { return (i+1)%interval != 0 }
-	list := c.list("no_rope_layers")
-	if len(list) == 0 {
+	if len(c.list("no_rope_layers")) == 0 {
 		return def
 	}
+	return c.switches("no_rope_layers", layers, def)
+}
+
+// switches reads a list with a 1 or a 0 for each layer.
+func (c *config) switches(key string, layers int64, def func(int64) bool) func(int64) bool {
+	list := c.list(key)
 	on := make([]string, len(list))
 	for n, v := range list {
-		i, ok := c.integer(join(c.path, fmt.Sprintf("no_rope_layers[%d]", n)), v, 0, 1)
+		i, ok := c.integer(join(c.path, fmt.Sprintf("%s[%d]", key, n)), v, 0, 1)
 		if !ok {
 			return def
 		}
 		on[n] = fmt.Sprint(i)
 	}
-	at := c.pattern("no_rope_layers", on, layers, func(int64) string { return "1" })
+	at := c.pattern(key, on, layers, func(int64) string { return "1" })
 	return func(i int64) bool { return at(i) == "1" }
 }

@@ -27,7 +27,7 @@ func buildT5(c *config, _ string) *Model {
 		decoder = 1
 	}
 	buckets := c.dim(32, "relative_attention_num_buckets")
-	c.ignore("relative_attention_max_distance", "n_positions", "dense_act_fn", "is_gated_act")
+	c.ignore("relative_attention_max_distance", "n_positions", "dense_act_fn", "is_gated_act", "scale_decoder_outputs")
 	if c.has("is_encoder_decoder") && !c.flag(true, "is_encoder_decoder") {
 		c.fail("is_encoder_decoder", "is false; half a T5 is not read")
 	}
