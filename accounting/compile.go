@@ -17,6 +17,7 @@ type Compiled struct {
 	layers   []int   // section of each decoder layer, in order
 	runs     []int64 // how many equal layers follow from layer i on, itself included
 	first    []int   // sections before the stack: embedding, encoder layers
+	uniform  bool    // all decoder layers are of one kind
 	limits   limits
 }
 
@@ -107,6 +108,7 @@ func Compile(l *Ledger) (*Compiled, error) {
 			c.runs[i] += c.runs[i+1]
 		}
 	}
+	c.uniform = len(c.runs) > 0 && c.runs[0] == int64(len(c.runs))
 	c.limits.layers = l.Model.Layers()
 	c.limits.positions = l.Model.Embedding.Positions
 	var err error

@@ -1,7 +1,6 @@
 package accounting
 
 import (
-	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -112,16 +111,4 @@ func TestEvaluateDoesNotAllocate(t *testing.T) {
 	x := Setting{Workload: Workload{Context: 1024, MicroBatch: 1, GlobalBatch: 8}, Plan: SingleGPU, GPUs: 1}
 	var r Report
 	require.Zero(t, testing.AllocsPerRun(100, func() { c.Evaluate(&x, &r) }))
-}
-
-func BenchmarkEvaluate(b *testing.B) {
-	c, err := Compile(NewLedger(seedModel(48, 1600, 25), Recipe{Precision: precisions[0], Optimizer: optimizers[0]}, &seedProfile))
-	require.NoError(b, err)
-	x := Setting{Workload: Workload{Context: 1024, GlobalBatch: 64}, Plan: SingleGPU, GPUs: 1}
-	var r Report
-	for b.Loop() {
-		x.MicroBatch = 1 << rand.IntN(6)
-		c.Evaluate(&x, &r)
-	}
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "cases/s")
 }

@@ -62,27 +62,49 @@ type memoryRules struct {
 	rootGathered bool
 }
 
-// A stage is one pipeline stage while it is being counted.
+// A sectionCost is what one section of the ledger costs on this rank, for one
+// micro-batch: computed once a case, whatever the number of stages.
+type sectionCost struct {
+	dense, expert               int64 // parameters
+	denseMoments, expertMoments int64 // optimizer moments, bytes
+	denseShard, expertShard     int64 // parameters after ZeRO cuts them
+	saved, work                 int64 // bytes kept for backward; working set of backward
+}
+
+// sectionCosts holds the costs of all sections; models with more kinds of layer
+// than fit here do not exist among published ones and cost an allocation.
+type sectionCosts [16]sectionCost
+
+// A stage is one pipeline stage while it is being counted: the sum of its
+// sections.
 type stage struct {
 	q     int64
 	x     *Setting
+	costs []sectionCost
 	rows  int64 // vocabulary rows of a tensor-parallel rank
 	ranks int64 // data-parallel ranks that share dense states, dp·cp
 
-	dense, expert               int64 // parameters of this rank
-	denseMoments, expertMoments int64 // optimizer moments, bytes
-	denseShard, expertShard     int64 // parameters of this rank after ZeRO cuts them
-	saved                       int64 // activations kept by all micro-batches in flight, head left out
-	work                        int64 // the largest working set of a layer
-	logits                      int64 // saved by head and loss
-	lossWork                    int64
+	sectionCost       // of all sections; saved by all micro-batches in flight, work of the widest
+	logits      int64 // saved by head and loss
+	lossWork    int64
 }
 
 // memory finds the worst stage and phase.
 func (c *Compiled) memory(x *Setting, out *Memory) error {
-	for q := range x.Plan.PP {
+	var space sectionCosts
+	st := stage{x: x, rows: c.vocabRows(&x.Plan), ranks: x.Plan.DP * x.Plan.CP}
+	var err error
+	if st.costs, err = c.price(&st, space[:0]); err != nil {
+		return err
+	}
+	p := &x.Plan
+	for q := range p.PP {
+		// Among the inner stages of equal layers the first keeps the most micro-batches.
+		if q > 1 && q < p.PP-1 && c.uniform && c.stageSize(p, q) <= c.stageSize(p, 1) {
+			continue
+		}
 		var m Memory
-		if err := c.StageMemory(x, q, &m); err != nil {
+		if err := c.stageMemory(st, q, &m); err != nil {
 			return err
 		}
 		if q == 0 || m.PeakBytes > out.PeakBytes {
@@ -95,13 +117,45 @@ func (c *Compiled) memory(x *Setting, out *Memory) error {
 // StageMemory is the peak of pipeline stage q over its phases; the plan must have
 // passed [Compiled.Check].
 func (c *Compiled) StageMemory(x *Setting, q int64, m *Memory) error {
-	p := &x.Plan
-	st := stage{q: q, x: x, rows: c.vocabRows(p), ranks: p.DP * p.CP}
-	m.Stage = q
+	var space sectionCosts
+	st := stage{x: x, rows: c.vocabRows(&x.Plan), ranks: x.Plan.DP * x.Plan.CP}
+	var err error
+	if st.costs, err = c.price(&st, space[:0]); err != nil {
+		return err
+	}
+	return c.stageMemory(st, q, m)
+}
+
+// price is the cost of every section, appended to costs.
+func (c *Compiled) price(st *stage, costs []sectionCost) ([]sectionCost, error) {
+	p, b, s := &st.x.Plan, st.x.MicroBatch, st.x.Context
+	for i := range c.sections {
+		cs := &c.sections[i]
+		d := divisors(p, cs.kvHeads)
+		var k sectionCost
+		k.dense, k.expert = perRank(&cs.weights, st.rows, &d)
+		k.denseMoments, k.expertMoments = perRank(&cs.moments, st.rows, &d)
+		k.denseShard, k.expertShard = c.shards(st, cs, k.dense, k.expert)
+		var err error
+		if k.saved, err = sumTerms(cs.saved, b, s, st.rows, &d); err != nil {
+			return nil, err
+		}
+		if k.work, err = sumTerms(cs.work, b, s, st.rows, &d); err != nil {
+			return nil, err
+		}
+		costs = append(costs, k)
+	}
+	return costs, nil
+}
+
+// stageMemory adds up stage q and finds its worst phase.
+func (c *Compiled) stageMemory(st stage, q int64, m *Memory) error {
+	x, p := st.x, &st.x.Plan
+	st.q, m.Stage = q, q
 	micro := x.MicroBatches(p)
 	if q == 0 {
 		for _, i := range c.first {
-			if err := c.hold(&st, i, inFlight(p.PP, p.VPP, 0, 0, micro), m); err != nil {
+			if err := c.hold(&st, i, 1, inFlight(p.PP, p.VPP, 0, 0, micro), m); err != nil {
 				return err
 			}
 		}
@@ -112,7 +166,7 @@ func (c *Compiled) StageMemory(x *Setting, q int64, m *Memory) error {
 		for i := lo; i < hi; {
 			// Equal layers in a row are counted together.
 			n := min(c.runs[i], hi-i)
-			if err := c.holdLayers(&st, c.layers[i], n, flight, m); err != nil {
+			if err := c.hold(&st, c.layers[i], n, flight, m); err != nil {
 				return err
 			}
 			i += n
@@ -131,43 +185,46 @@ func (c *Compiled) StageMemory(x *Setting, q int64, m *Memory) error {
 	return c.bufferPeak(&st, m)
 }
 
-func (c *Compiled) hold(st *stage, section int, flight int64, m *Memory) error {
-	return c.holdLayers(st, section, 1, flight, m)
-}
-
-// holdLayers adds n equal sections to a stage, with the activations of flight
+// hold adds n equal sections to a stage, with the activations of flight
 // micro-batches.
-func (c *Compiled) holdLayers(st *stage, section int, n, flight int64, m *Memory) error {
-	cs := &c.sections[section]
-	saved, work, err := c.addStates(st, cs, n)
+func (c *Compiled) hold(st *stage, section int, n, flight int64, m *Memory) error {
+	k := &st.costs[section]
+	m.SavedTotalBytes += k.saved * n
+	if role := c.sections[section].role; role == RoleLayer || role == RoleEncoder {
+		m.SavedPerLayerBytes = max(m.SavedPerLayerBytes, k.saved)
+	}
+	st.states(k, n)
+	st.work = max(st.work, k.work)
+	saved, err := mulChecked(k.saved, n*flight)
 	if err != nil {
-		return err
-	}
-	m.SavedTotalBytes += saved * n
-	if cs.role == RoleLayer || cs.role == RoleEncoder {
-		m.SavedPerLayerBytes = max(m.SavedPerLayerBytes, saved)
-	}
-	st.work = max(st.work, work)
-	if saved, err = mulChecked(saved, n*flight); err != nil {
 		return err
 	}
 	st.saved, err = addChecked(st.saved, saved)
 	return err
 }
 
+// states adds the parameters of n equal sections.
+func (st *stage) states(k *sectionCost, n int64) {
+	st.dense += k.dense * n
+	st.expert += k.expert * n
+	st.denseMoments += k.denseMoments * n
+	st.expertMoments += k.expertMoments * n
+	st.denseShard += k.denseShard * n
+	st.expertShard += k.expertShard * n
+}
+
 func (c *Compiled) holdHead(st *stage, m *Memory) error {
-	head := &c.sections[len(c.sections)-1]
-	saved, work, err := c.addStates(st, head, 1)
-	if err != nil {
-		return err
-	}
+	head := len(c.sections) - 1
+	k := &st.costs[head]
+	st.states(k, 1)
 	d := divisors(&st.x.Plan, 1)
-	if st.logits, err = sumTerms(head.logits, st.x.MicroBatch, st.x.Context, st.rows, &d); err != nil {
+	var err error
+	if st.logits, err = sumTerms(c.sections[head].logits, st.x.MicroBatch, st.x.Context, st.rows, &d); err != nil {
 		return err
 	}
-	st.lossWork = work
-	m.SavedTotalBytes += saved + st.logits
-	st.saved, err = addChecked(st.saved, saved)
+	st.lossWork = k.work
+	m.SavedTotalBytes += k.saved + st.logits
+	st.saved, err = addChecked(st.saved, k.saved)
 	// A tied head on another stage than the embedding holds its own copy of the table.
 	if c.Ledger.Model.Head.Tied && st.x.Plan.PP > 1 && !c.Ledger.Profile.excluded("token_embedding") {
 		copied := c.Ledger.Model.Embedding.Width * st.rows
@@ -176,27 +233,6 @@ func (c *Compiled) holdHead(st *stage, m *Memory) error {
 		st.denseMoments += c.sections[0].moments[ByVocab] * st.rows
 	}
 	return err
-}
-
-// addStates adds the weights of n equal sections and returns the activations one
-// of them saves and its working set, for one micro-batch.
-func (c *Compiled) addStates(st *stage, cs *compiledSection, n int64) (saved, work int64, err error) {
-	p := &st.x.Plan
-	d := divisors(p, cs.kvHeads)
-	dense, expert := perRank(&cs.weights, st.rows, &d)
-	dm, em := perRank(&cs.moments, st.rows, &d)
-	st.dense, st.expert = st.dense+dense*n, st.expert+expert*n
-	st.denseMoments, st.expertMoments = st.denseMoments+dm*n, st.expertMoments+em*n
-	ds, es := c.shards(st, cs, dense, expert)
-	st.denseShard, st.expertShard = st.denseShard+ds*n, st.expertShard+es*n
-	b, s := st.x.MicroBatch, st.x.Context
-	if saved, err = sumTerms(cs.saved, b, s, st.rows, &d); err != nil {
-		return 0, 0, err
-	}
-	if work, err = sumTerms(cs.work, b, s, st.rows, &d); err != nil {
-		return 0, 0, err
-	}
-	return saved, work, nil
 }
 
 // shards is what is left of one section's parameters when ZeRO cuts them: FSDP2

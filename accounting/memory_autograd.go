@@ -75,17 +75,21 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 	saved := st.saved      // activations still kept
 	previous := int64(0)   // parameters of the layer just done, in its reduce-scatter
 	for k := count - 1; k >= 0; k-- {
-		cs := &c.sections[c.layers[c.stageLayer(p, st.q, k)]]
-		d := divisors(p, cs.kvHeads)
-		dense, expert := perRank(&cs.weights, st.rows, &d)
-		ds, es := c.shards(st, cs, dense, expert)
-		here := dense + expert
+		if n := k - 1; c.uniform && k == count-3 && n > 1 {
+			// Between equal layers every component moves evenly, so no peak is inside:
+			// step over to the second layer.
+			cost := &st.costs[c.layers[0]]
+			above += (cost.dense + cost.expert) * n
+			aboveShard += (cost.denseShard + cost.expertShard) * n
+			saved -= cost.saved * n
+			k -= n
+		}
+		cost := &st.costs[c.layers[c.stageLayer(p, st.q, k)]]
+		here := cost.dense + cost.expert
 		next := int64(0)
 		if k > 0 {
-			ncs := &c.sections[c.layers[c.stageLayer(p, st.q, k-1)]]
-			nd := divisors(p, ncs.kvHeads)
-			a, b := perRank(&ncs.weights, st.rows, &nd)
-			next = a + b
+			n := &st.costs[c.layers[c.stageLayer(p, st.q, k-1)]]
+			next = n.dense + n.expert
 		}
 		if k == count-1 && last {
 			loss := gathered(here) + always
@@ -113,14 +117,6 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 				try(PhaseHead, held, saved, gradient16, gathered(here)+2*gathered(root)+always+rootHead*compute)
 			}
 		}
-		work, err := sumTerms(cs.work, x.MicroBatch, x.Context, st.rows, &d)
-		if err != nil {
-			return err
-		}
-		kept, err := sumTerms(cs.saved, x.MicroBatch, x.Context, st.rows, &d)
-		if err != nil {
-			return err
-		}
 		g := held
 		if g == 0 {
 			g = gradient(above+headDone, aboveShard+ceilDiv(headDone, st.ranks))
@@ -131,9 +127,9 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 		} else if held == 0 && last {
 			g += gradient(rootHead, rootHead)
 		}
-		try(PhaseBackward, g, saved+work, 0, buffers)
-		above, aboveShard, previous = above+here, aboveShard+ds+es, here
-		saved -= kept
+		try(PhaseBackward, g, saved+cost.work, 0, buffers)
+		above, aboveShard, previous = above+here, aboveShard+cost.denseShard+cost.expertShard, here
+		saved -= cost.saved
 	}
 	g := held
 	if g == 0 {
@@ -171,11 +167,9 @@ func cutMoments(moments, params, shard int64) int64 {
 // head), and the part of it whose gradient exists from the head's backward on.
 func (c *Compiled) rootParameters(st *stage, last bool) (params, head int64) {
 	add := func(i int) int64 {
-		cs := &c.sections[i]
-		d := divisors(&st.x.Plan, cs.kvHeads)
-		dense, expert := perRank(&cs.weights, st.rows, &d)
-		params += dense + expert
-		return dense + expert
+		n := st.costs[i].dense + st.costs[i].expert
+		params += n
+		return n
 	}
 	if st.q == 0 {
 		for _, i := range c.first {
@@ -195,6 +189,9 @@ func (c *Compiled) rootParameters(st *stage, last bool) (params, head int64) {
 
 // stageLayer is the k-th layer of stage q, counted over all of its chunks.
 func (c *Compiled) stageLayer(p *Plan, q, k int64) int64 {
+	if p.PP == 1 {
+		return k
+	}
 	for j := range p.VPP {
 		lo, hi := stageLayers(c.limits.layers, p.PP*p.VPP, j*p.PP+q)
 		if k < hi-lo {
@@ -207,6 +204,9 @@ func (c *Compiled) stageLayer(p *Plan, q, k int64) int64 {
 
 // stageSize is the number of layers of stage q.
 func (c *Compiled) stageSize(p *Plan, q int64) (n int64) {
+	if p.PP == 1 {
+		return c.limits.layers
+	}
 	for j := range p.VPP {
 		lo, hi := stageLayers(c.limits.layers, p.PP*p.VPP, j*p.PP+q)
 		n += hi - lo

@@ -84,11 +84,18 @@ func (t *tape) sharedTables() {
 		seen = append(seen, key)
 		t.tables(a.RotaryDim, 2)
 	}
+	if t.code.ALiBiMask && t.sdpaRuns() && !t.recipe.Precision.Autocast {
+		t.at = "causal_mask"
+		t.note("mask", t.hidden(), TokensTP, batch, Int(t.model.Kinds[0].Attention.Heads), context, context)
+	}
 	if t.code.MaskFill {
 		t.at = "causal_mask"
 		t.note("mask", Bool, Tokens, batch, context, context)
 	}
 }
+
+// sdpaRuns says that attention goes through scaled_dot_product_attention.
+func (t *tape) sdpaRuns() bool { return t.recipe.Attention == Flash && !t.code.EagerOnly }
 
 type tableKey struct {
 	dim      int64

@@ -16,10 +16,10 @@ func (t *tape) attention(a *arch.Attention, x value) value {
 		q, k, v = t.heads(a, x)
 	}
 	var out value
-	if t.recipe.Attention == Unfused || t.code.EagerOnly {
-		out = t.eager(a, q, k, v)
-	} else {
+	if t.sdpaRuns() {
 		out = t.sdpa(a, q, k, v)
+	} else {
+		out = t.eager(a, q, k, v)
 	}
 	return t.biased(a.OBias, t.linear("out", out, TokensSP, symD))
 }
@@ -37,6 +37,12 @@ func (t *tape) heads(a *arch.Attention, x value) (q, k, v value) {
 	}
 	if !t.code.HeadNormLate {
 		q, k = t.headNorms(a, q, k)
+	}
+	if t.code.ClipQKV {
+		t.at = "qkv"
+		t.keep("q_before_clamp", t.like(q, q.dtype))
+		t.keep("k_before_clamp", t.like(k, k.dtype))
+		t.keep("v_before_clamp", t.like(v, v.dtype))
 	}
 	q = q.view(batch, heads, context, Prod(SymK))
 	k = k.view(batch, kvHeads, context, Prod(SymK))
@@ -62,6 +68,7 @@ func (t *tape) heads(a *arch.Attention, x value) (q, k, v value) {
 	}
 	if t.code.HeadNormLate {
 		q, k = t.headNorms(a, q, k)
+		q, k = q.view(batch, heads, context, Prod(SymK)), k.view(batch, kvHeads, context, Prod(SymK))
 	}
 	return q, k, v
 }
@@ -203,10 +210,11 @@ func (t *tape) kernel(a *arch.Attention, q, k, v, out value, flash, masked bool)
 	t.keep("k", k)
 	t.keep("v", v)
 	if masked {
-		if t.code.ALiBiMask {
-			t.note("mask", q.dtype, TokensTP, batch, heads, context, context)
-		} else {
+		switch {
+		case !t.code.ALiBiMask:
 			t.note("mask", q.dtype, Tokens, batch, context, context)
+		case t.recipe.Precision.Autocast: // a cast of the mask that all layers share
+			t.note("mask", q.dtype, TokensTP, batch, heads, context, context)
 		}
 	}
 	t.keep("output", out)
@@ -255,15 +263,18 @@ func elems(shape []Expr) Expr {
 
 // eager plays attention written out: scores, softmax, weighted sum.
 func (t *tape) eager(a *arch.Attention, q, k, v value) value {
-	if t.code.Scores == arch.ScoresFP32 {
+	if t.code.Scores != arch.ScoresNative {
 		q, k = t.cast(q, FP32), t.cast(k, FP32)
 	}
 	k, v = t.repeated(a, k), t.repeated(a, v)
+	queries := q.dtype
 	t.at = "qk"
-	qt := t.product(q)
-	t.folded("k", a, t.expandedProduct(a, k))
-	t.folded("q", a, qt)
-	scores := t.fresh(qt.dtype, TokensTP, batch, heads, context, context)
+	if t.code.Scores != arch.ScoresUpcast {
+		q, k = t.product(q), t.expandedProduct(a, k)
+	}
+	t.folded("k", a, k)
+	t.folded("q", a, q)
+	scores := t.fresh(q.dtype, TokensTP, batch, heads, context, context)
 	t.at = "softmax"
 	if a.Softcap {
 		t.keep("softcap_tanh", scores)
@@ -275,10 +286,11 @@ func (t *tape) eager(a *arch.Attention, q, k, v value) value {
 		p = t.fresh(wider(scores.dtype, t.hidden()), TokensTP, batch, heads, context, context.Plus(Int(1)))
 		t.note("argmax", Int64, TokensTP, batch, heads, context)
 		t.keep("probabilities", p)
+		p = p.view(scores.shape...)
 	case t.code.Softmax == arch.SoftmaxFP32:
 		p = t.like(scores, FP32)
 		t.keep("probabilities", p)
-		p = t.cast(p, q.dtype)
+		p = t.cast(p, queries)
 	case t.code.Softmax == arch.SoftmaxHidden:
 		p = t.like(scores, t.hidden())
 		t.keep("probabilities", p)

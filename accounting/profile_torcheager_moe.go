@@ -1,6 +1,10 @@
 package accounting
 
-import "headroom/accounting/arch"
+import (
+	"slices"
+
+	"headroom/accounting/arch"
+)
 
 // Routed tokens: every token once for each of its K experts.
 var routed = Prod(SymB, SymS, SymTopK)
@@ -23,7 +27,7 @@ func (t *tape) moe(m *arch.MoE, x value) value {
 	t.note("offsets", Int32, Whole, Prod(SymE))
 	in := t.fresh(x.dtype, TokensEPIn, routed, symD)
 	h := t.expert(m, first, in)
-	out := t.linear("expert_down", h, TokensEPIn, symD)
+	out := t.grouped("expert_down", h, TokensEPIn, symD)
 	if m.Expert.DownBias {
 		out = t.like(out, out.dtype)
 	}
@@ -42,13 +46,20 @@ func (t *tape) moe(m *arch.MoE, x value) value {
 	return y
 }
 
+// grouped is a grouped matrix product, which autocast leaves alone.
+func (t *tape) grouped(component string, x value, shard Shard, width Expr) value {
+	t.at = component
+	t.keep("input", x)
+	return t.fresh(x.dtype, shard, append(slices.Clone(x.shape[:len(x.shape)-1]), width)...)
+}
+
 // expert plays the first product and the gate of all experts.
 func (t *tape) expert(m *arch.MoE, component string, in value) value {
 	width := Prod(SymFE)
 	if !m.Expert.Gated {
-		return t.activation("expert_activation", m.Expert.Activation, t.linear(component, in, TokensEP, width))
+		return t.activation("expert_activation", m.Expert.Activation, t.grouped(component, in, TokensEP, width))
 	}
-	both := t.linear(component, in, TokensEP, width.Scale(2))
+	both := t.grouped(component, in, TokensEP, width.Scale(2))
 	if m.Expert.UpBias {
 		both = t.like(both, both.dtype)
 	}
@@ -72,68 +83,77 @@ func (t *tape) expert(m *arch.MoE, component string, in value) value {
 func (t *tape) router(x value) DType {
 	all, chosen := []Expr{batch, context, Prod(SymE)}, []Expr{batch, context, Prod(SymTopK)}
 	note := func(name string, d DType, shape []Expr) { t.note(name, d, Tokens, shape...) }
-	in := x
-	narrow := x.dtype
+	one := []Expr{batch, context}
+	in := t.product(x)
 	switch t.code.Router {
-	case arch.RouterSoftmaxFP32, arch.RouterSoftmaxClamped, arch.RouterSigmoidFP32:
+	case arch.RouterSoftmaxFP32, arch.RouterSoftmaxBack, arch.RouterSigmoidFP32:
+		in = t.product(t.cast(x, FP32))
+	case arch.RouterSoftmaxClamped: // autocast is off
 		in = t.cast(x, FP32)
 	}
 	t.keep("input", in)
-	sum := func() {
-		if t.code.NormTopK {
-			note("weight_sum", FP32, []Expr{batch, context})
-			note("chosen_weights", FP32, chosen)
-		}
-	}
+	logits := in.dtype
+	softmax := t.wide(in).dtype // autocast runs softmax in fp32
+	weights := FP32
 	switch t.code.Router {
 	case arch.RouterSparseMixer:
 		for range 2 {
 			note("mask", Bool, all)
-			note("probabilities", narrow, all)
-			note("choice", Int64, []Expr{batch, context})
-			note("chosen_weight", narrow, []Expr{batch, context})
+			note("probabilities", softmax, all)
+			note("choice", Int64, one)
+			note("chosen_weight", softmax, one)
 		}
-		return narrow
+		return softmax
 	case arch.RouterTopSoftmax:
 		note("choice", Int64, chosen)
 		note("probabilities", FP32, chosen)
-		return narrow
+		return x.dtype
 	case arch.RouterTopNative:
 		note("choice", Int64, chosen)
-		note("probabilities", narrow, chosen)
-		return narrow
+		note("probabilities", logits, chosen)
+		return logits
 	case arch.RouterSoftmaxClamped:
 		note("probabilities", FP32, all)
-		note("choice", Int64, chosen)
-		note("weight_sum", FP32, []Expr{batch, context})
-		sum()
-		return narrow
+		note("weight_sum_before_clamp", FP32, one)
+		weights = x.dtype
+	case arch.RouterSoftmaxNarrow, arch.RouterSoftmaxBack:
+		note("probabilities", FP32, all)
+		weights = logits
+	case arch.RouterSigmoidFP32:
+		note("probabilities", logits, all)
+		weights = logits
+	default:
+		note("probabilities", FP32, all)
 	}
 	if t.code.RouterUp && t.hidden() != FP32 {
 		t.note("router_fp32", FP32, Whole, symD, Prod(SymE))
 	}
-	note("probabilities", FP32, all)
 	if t.code.Grouped {
 		note("group_mask", Bool, all)
 	}
 	note("choice", Int64, chosen)
-	sum()
-	if t.code.Router == arch.RouterSoftmaxNarrow {
-		return narrow
+	if t.code.NormTopK {
+		d := FP32
+		if t.code.Router == arch.RouterSigmoidFP32 {
+			d = logits
+		}
+		note("weight_sum", FP32, one)
+		note("chosen_weights", d, chosen)
 	}
-	return FP32
+	return weights
 }
 
 // denseExperts plays Llama 4's block: every expert runs on every token, the
 // input scaled by its score.
 func (t *tape) denseExperts(m *arch.MoE, x value) value {
-	t.keep("input", x)
+	router := t.product(x)
+	t.keep("input", router)
 	t.note("choice", Int64, Tokens, batch, context, Prod(SymTopK))
 	t.note("scores", FP32, Tokens, batch, context, Prod(SymE))
 	t.at = "expert_gate"
-	t.note("scores_cast", x.dtype, Tokens, Prod(SymE), batch, context)
+	t.note("scores_cast", router.dtype, Tokens, Prod(SymE), batch, context)
 	t.note("copied_input", x.dtype, TokensEPIn, Prod(SymE), batch, context, symD)
-	in := t.fresh(x.dtype, TokensEPIn, Prod(SymE), batch, context, symD)
+	in := t.product(t.fresh(x.dtype, TokensEPIn, Prod(SymE), batch, context, symD))
 	t.linear("expert_down", t.expert(m, "expert_gate", in), TokensEPIn, symD)
 	if m.Shared != nil {
 		t.ffn("shared_", m.Shared, Prod(SymFS), x)

@@ -88,19 +88,18 @@ func (c *Cursor) seek(i int64) {
 	g := c.grid
 	id := g.root
 	for k := range c.levels {
-		child := c.enter(k, id)
+		c.enter(k, id)
 		p := &c.levels[k]
 		for p.run+1 < len(p.runs) && p.runs[p.run+1].start <= i {
 			p.run++
 		}
 		r := &p.runs[p.run]
-		child = r.child
-		count := g.nodes[child].count
+		count := g.nodes[r.child].count
 		i -= r.start
 		p.pos, p.end = r.pos+int32(i/count), r.pos+r.n
 		i %= count
 		c.point[k] = p.domain[p.pos]
-		id = child
+		id = r.child
 	}
 }
 

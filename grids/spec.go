@@ -20,7 +20,8 @@ type Axis struct {
 	// and distinct, for given values of the names in Needs (earlier axes and
 	// derived names), in that order. An empty result leaves no case there. It must
 	// be a pure function of args, which it must not keep: it is called once for
-	// each distinct combination.
+	// each distinct combination. Its error, and that of a derived name it needs,
+	// stops Build.
 	Domain func(args []Value) ([]Value, error)
 	Needs  []string
 	Kinds  []Kind // kinds of the values Domain returns; none = any
@@ -37,6 +38,12 @@ type Derived struct {
 	// be a pure function of args, which it must not keep. An error matters only
 	// for cases that nothing excludes.
 	Value func(args []Value) (Value, error)
+}
+
+// Constant is a derived name with one value: what a study sets once and
+// constraints may name.
+func Constant(name string, v Value) Derived {
+	return Derived{Name: name, Kinds: []Kind{v.kind}, Value: func([]Value) (Value, error) { return v, nil }}
 }
 
 // A Spec describes a grid: the cases are all combinations of axis values for

@@ -14,6 +14,7 @@ type Code struct {
 
 	Rope     RopeCode
 	KV       KVCode
+	ClipQKV  bool // queries, keys and values are clamped, each keeping its input
 	Scores   ScoresCode
 	Softmax  SoftmaxCode
 	MaskFill bool // the causal mask is filled in with masked_fill, which keeps it
@@ -93,6 +94,7 @@ type ScoresCode uint8
 const (
 	ScoresNative ScoresCode = iota
 	ScoresFP32              // queries and keys are upcast (GPT-J, GPT-Neo)
+	ScoresUpcast            // the same with autocast off (GPT-2's reorder_and_upcast_attn)
 )
 
 // SoftmaxCode tells in what type eager attention's softmax runs.
@@ -122,7 +124,8 @@ type RouterCode uint8
 const (
 	RouterSoftmax        RouterCode = iota // softmax over all experts in fp32, weights in fp32 (Mixtral)
 	RouterSoftmaxNarrow                    // the same, weights cast to 16 bits (Qwen)
-	RouterSoftmaxFP32                      // router itself in fp32, weights fp32 (DeepSeek-V2, Hunyuan)
+	RouterSoftmaxFP32                      // router itself in fp32, weights fp32 (DeepSeek-V2)
+	RouterSoftmaxBack                      // the same, weights in the type of its logits (Hunyuan)
 	RouterSoftmaxClamped                   // router in fp32, clamped sum, weights cast (ERNIE 4.5)
 	RouterTopSoftmax                       // softmax over the chosen experts, in fp32, weights cast (Granite)
 	RouterTopNative                        // the same in the type of the logits (gpt-oss)

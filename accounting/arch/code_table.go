@@ -70,8 +70,8 @@ var codes = map[string]Code{
 	"dots1":        {Router: RouterSigmoidFP32, RouterUp: true},
 	"minimax_m2":   {Router: RouterSigmoid, NormTopK: true, Rope: RopeCode{Cat: true}},
 
-	"hunyuan_v1_moe": {Router: RouterSoftmaxFP32, NormTopK: true, HeadNormLate: true},
-	"llama4_text":    {Router: RouterDense, HeadNorm: NormL2, HeadNormLate: true, Rope: RopeCode{Tables: TablesComplex, Back: true}},
+	"hunyuan_v1_moe": {Router: RouterSoftmaxBack, NormTopK: true, HeadNormLate: true},
+	"llama4_text":    {Router: RouterDense, Softmax: SoftmaxNative, HeadNorm: NormL2, HeadNormLate: true, Rope: RopeCode{Tables: TablesComplex, Back: true}},
 	"gpt_oss":        {Router: RouterTopNative, Norm: NormRMSWide, EagerOnly: true, Softmax: SoftmaxNative, Rope: RopeCode{Half: true}},
 }
 
@@ -94,11 +94,19 @@ func (c *config) code(m *Model) Code {
 		case c.flag(true, "multi_query"):
 			k.KV = KVPicked
 		}
+	case "gpt2":
+		if c.flag(false, "reorder_and_upcast_attn") {
+			k.Scores = ScoresUpcast
+		}
 	case "deepseek_v2":
 		k.Grouped = c.text("greedy", "topk_method") == "group_limited_greedy"
 	}
 	k.NormTopK = c.flag(k.NormTopK, "norm_topk_prob")
+	k.ClipQKV = c.has("clip_qkv")
 	k.Dropout = c.dropout(m.Type)
+	if m.Type == "falcon" && !k.ALiBiMask {
+		k.Dropout.Attention = 0 // only the ALiBi path has it
+	}
 	return k
 }
 
