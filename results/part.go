@@ -143,7 +143,7 @@ func (w *PartWriter) counts() (Counts, error) {
 	w.reason.into(c.Reason)
 	for status, n := range c.Status {
 		switch status {
-		case StatusFits, StatusOOM, StatusRuledOut:
+		case StatusFits, StatusOOM, StatusRuledOut, StatusInternal:
 			c.Cases += n
 		default:
 			return c, fmt.Errorf("results: unknown status %q", status)
@@ -322,4 +322,21 @@ func (w *hashingWriter) Write(b []byte) (int, error) {
 		w.err = err
 	}
 	return n, err
+}
+
+// SampleBytes is the size of a part's file with the rows that fill writes, for
+// estimates. Nothing is kept.
+func SampleBytes(p Plan, fill func(write func(*Row) error) error) (int64, error) {
+	sink := &hashingWriter{w: io.Discard, h: sha256.New()}
+	e, err := newPartEncoder(sink, &p, p.RunID(), batchRows)
+	if err != nil {
+		return 0, err
+	}
+	if err := fill(e.write); err != nil {
+		return 0, err
+	}
+	if err := e.close(); err != nil {
+		return 0, err
+	}
+	return sink.n, nil
 }

@@ -14,6 +14,9 @@ const (
 	// that leaves a remainder, a plan the framework refuses). Its columns after
 	// the plan are 0.
 	StatusRuledOut = "ruled_out"
+	// StatusInternal marks a case whose evaluation failed by a fault of headroom.
+	// Its columns before the status may be empty, those after it are 0.
+	StatusInternal = "internal"
 )
 
 // Row is one evaluated case: one row of the dataset. Fields are in column

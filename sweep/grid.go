@@ -217,8 +217,9 @@ func (b *specBuilder) plan() {
 func (b *specBuilder) batch() {
 	if b.has("global_batch_tokens") {
 		b.derive("global_batch", grids.Int, []string{"global_batch_tokens", "context"}, ints(func(n []int64) (int64, error) { return n[0] / n[1], nil }))
+	} else {
+		b.derive("global_batch", grids.Int, []string{"micro_batch", "dp", "pp"}, ints(func(n []int64) (int64, error) { return product(n...) }))
 	}
-	b.derive("global_batch", grids.Int, []string{"micro_batch", "dp", "pp"}, ints(func(n []int64) (int64, error) { return product(n...) }))
 	b.derive("global_batch_tokens", grids.Int, []string{"global_batch", "context"}, ints(func(n []int64) (int64, error) { return product(n...) }))
 	b.derive("micro_batches", grids.Int, []string{"global_batch", "micro_batch", "dp"}, ints(func(n []int64) (int64, error) {
 		rank, err := product(n[1:]...)

@@ -18,7 +18,7 @@ func TestGoodStudy(t *testing.T) {
 	for i, m := range s.Models {
 		names[i] = m.Name
 	}
-	require.Equal(t, []string{"gpt2", "llama-3.1-8b", "./tiny.json", "mine", "llama-3-1B", "llama-3-3B"}, names)
+	require.Equal(t, []string{"gpt2", "llama-3.1-8b", "./tiny.json", "mine", "llama-3@1B", "llama-3@3B"}, names)
 	one := grids.Ints(1)
 	require.Equal(t, &Study{
 		Name: "everything",
@@ -100,7 +100,7 @@ func TestOverrides(t *testing.T) {
 	f("context=pow2(1Ki..4Ki)", "context", grids.Ints(1024, 2048, 4096)...)
 	f("micro_batch=1..3", "micro_batch", grids.Ints(1, 2, 3)...)
 	f("model=gpt2,llama-2-7b", "model", grids.Strings("gpt2", "llama-2-7b")...)
-	f("model={family: llama-3, params: [1B]}", "model", grids.Strings("llama-3-1B")...)
+	f("model={family: llama-3, params: [1B]}", "model", grids.Strings("llama-3@1B")...)
 	f("accelerator=4090", "accelerator", grids.Strings("rtx-4090")...)
 
 	s, err := Load(Source{File: "small.yaml", Data: []byte(small), Set: []string{"where=min(tp, pp) == 1", "keep=fits", "tokens=2T", "study=7"}})

@@ -1,0 +1,405 @@
+package sweep
+
+import (
+	"fmt"
+	"math"
+	"runtime/debug"
+	"sync"
+
+	"headroom/accounting"
+	"headroom/accounting/arch"
+	"headroom/grids"
+	"headroom/hardware"
+	"headroom/results"
+)
+
+// An axisKind is what an axis sets in a case.
+type axisKind uint8
+
+const (
+	axModel axisKind = iota
+	axProfile
+	axRecipe
+	axOptimizer
+	axAttention
+	axRecompute
+	axLoss
+	axDropout
+	numKernelAxes // the ones before decide what is compiled
+)
+
+const (
+	axAccelerator axisKind = iota + numKernelAxes
+	axContext
+	axGlobalBatch
+	axGlobalBatchTokens
+	axMicroBatch
+	axGPUs
+	axTP
+	axPP
+	axVPP
+	axCP
+	axEP
+	axDP
+	axZeRO
+	axSP
+)
+
+var axisKinds = map[string]axisKind{
+	"model": axModel, "profile": axProfile, "recipe": axRecipe, "optimizer": axOptimizer, "attention": axAttention,
+	"recompute": axRecompute, "loss": axLoss, "dropout": axDropout, "accelerator": axAccelerator, "context": axContext,
+	"global_batch": axGlobalBatch, "global_batch_tokens": axGlobalBatchTokens, "micro_batch": axMicroBatch, "gpus": axGPUs,
+	"tp": axTP, "pp": axPP, "vpp": axVPP, "cp": axCP, "ep": axEP, "dp": axDP, "zero": axZeRO, "sp": axSP,
+}
+
+// An engine holds what all workers share: it is read-only but for the cache of
+// compiled models.
+type engine struct {
+	study  *Study
+	kinds  []axisKind
+	values [][]int64  // of axes of whole numbers and truth values
+	texts  [][]string // of the axes that name something
+	rooms  []room     // by value of the accelerator axis
+
+	mu       sync.Mutex
+	compiled map[kernelKey]*kernel
+}
+
+// A room is what a study needs to know of an accelerator.
+type room struct {
+	name   string
+	usable int64
+	price  float64 // USD a GPU and hour; 0 = no row
+}
+
+// A kernelKey is a choice on the axes that decide what is compiled, by index of
+// the value; −1 where the study leaves it to the default.
+type kernelKey [numKernelAxes]int32
+
+// A kernel is one compiled model under one recipe and profile, and the defaults
+// and names that follow.
+type kernel struct {
+	compiled *accounting.Compiled
+	err      error // a count that does not fit into 64 bits
+	model    string
+	profile  *accounting.Profile
+	recipe   accounting.Recipe
+	context  int64
+}
+
+func newEngine(s *Study) (*engine, error) {
+	e := &engine{study: s, compiled: map[kernelKey]*kernel{}}
+	for k, name := range s.grid.Axes() {
+		kind := axisKinds[name]
+		values := s.grid.Values(k)
+		numbers, texts := make([]int64, len(values)), make([]string, len(values))
+		for i, v := range values {
+			numbers[i], texts[i] = v.Int(), v.String()
+			if v.Kind() == grids.Bool && v.Bool() {
+				numbers[i] = 1
+			}
+		}
+		e.kinds = append(e.kinds, kind)
+		e.values = append(e.values, numbers)
+		e.texts = append(e.texts, texts)
+		if kind != axAccelerator {
+			continue
+		}
+		for _, name := range texts {
+			a, err := hardware.Lookup(name)
+			if err != nil {
+				return nil, err
+			}
+			price, err := s.price(a.Slug)
+			if err != nil {
+				return nil, err
+			}
+			one := a.PerDevice()
+			e.rooms = append(e.rooms, room{name: a.Slug, usable: one.UsableBytes, price: price / float64(max(a.Devices, 1))})
+		}
+	}
+	return e, nil
+}
+
+// price is the cheapest price per accelerator-hour that the study allows, 0 if
+// there is none.
+func (s *Study) price(slug string) (float64, error) {
+	rows, err := hardware.SelectPrices(hardware.Prices(), hardware.PriceFilter{
+		Accelerators: []string{slug}, Providers: s.Prices.Providers, Pricing: []hardware.Pricing{hardware.Pricing(s.Prices.Pricing)},
+	})
+	if err != nil || len(rows) == 0 {
+		return 0, err
+	}
+	return rows[0].PerGPUHourUSD, nil
+}
+
+// kernel compiles a model, once for all workers.
+func (e *engine) kernel(key kernelKey) (*kernel, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if k := e.compiled[key]; k != nil {
+		return k, nil
+	}
+	text := func(kind axisKind) string {
+		for i, have := range e.kinds {
+			if have == kind && key[kind] >= 0 {
+				return e.texts[i][key[kind]]
+			}
+		}
+		return ""
+	}
+	model := e.model(text(axModel))
+	if model == nil {
+		return nil, fmt.Errorf("no model %q in the study", text(axModel))
+	}
+	c, err := accounting.Options{
+		Model: model, Profile: text(axProfile), Recipe: text(axRecipe), Optimizer: text(axOptimizer),
+		Attention: text(axAttention), Recompute: text(axRecompute), Loss: text(axLoss), Dropout: text(axDropout),
+	}.Resolve()
+	if err != nil {
+		return nil, err
+	}
+	k := &kernel{model: model.Name, profile: c.Profile, recipe: c.Recipe, context: c.Setting.Context}
+	k.compiled, k.err = c.Compile()
+	e.compiled[key] = k
+	return k, nil
+}
+
+func (e *engine) model(name string) *arch.Model {
+	for _, m := range e.study.Models {
+		if m.Name == name {
+			return m
+		}
+	}
+	return nil
+}
+
+// An evaluator turns cases into rows, one at a time, in cursor order. Each worker
+// has its own. After the first rows of a model, no row allocates.
+type evaluator struct {
+	*engine
+	key     kernelKey
+	kernels map[kernelKey]*kernel // of this worker, without the lock
+	kernel  *kernel
+	room    *room
+
+	// What the axes say; 0, or −1 for zero and sp, where there is no such axis.
+	context, globalBatch, globalTokens, microBatch int64
+	gpus, tp, pp, vpp, cp, ep, dp, zero, sp        int64
+
+	setting accounting.Setting
+	report  accounting.Report
+	row     results.Row
+	onCase  func(index int64) // tests make cases panic with it
+}
+
+func newEvaluator(e *engine) *evaluator {
+	v := &evaluator{engine: e, kernels: map[kernelKey]*kernel{}, zero: -1, sp: -1}
+	for i := range v.key {
+		v.key[i] = -1
+	}
+	return v
+}
+
+// next evaluates the cursor's case into v.row. A panic becomes a row of status
+// internal, and the sweep goes on; failure says what happened.
+func (v *evaluator) next(c *grids.Cursor) (failure *Failure) {
+	defer func() {
+		if r := recover(); r != nil {
+			failure = &Failure{Case: c.Index(), Message: fmt.Sprint(r), Stack: string(debug.Stack())}
+			v.setting, v.kernel, v.row = accounting.Setting{}, nil, results.Row{}
+			v.rule(c.Index(), results.StatusInternal, "panic")
+		}
+	}()
+	recompile := v.kernel == nil
+	first := c.Changed()
+	if recompile {
+		first = 0 // after a panic nothing that is remembered is trusted
+	}
+	for k, at := range c.Point()[first:] {
+		recompile = v.take(first+k, at) || recompile
+	}
+	if recompile {
+		if err := v.choose(); err != nil {
+			panic(err)
+		}
+	}
+	if v.onCase != nil {
+		v.onCase(c.Index())
+	}
+	if reason := v.settle(); reason != accounting.OK {
+		v.report = accounting.Report{Reason: reason}
+	} else {
+		v.kernel.compiled.Evaluate(&v.setting, &v.report)
+	}
+	v.fill(c.Index())
+	return nil
+}
+
+// take sets what axis k says at its value i, and reports whether that changes
+// what is compiled.
+func (v *evaluator) take(k int, i int32) bool {
+	kind := v.kinds[k]
+	if kind < numKernelAxes {
+		v.key[kind] = i
+		return true
+	}
+	n := v.values[k][i]
+	switch kind {
+	case axAccelerator:
+		v.room = &v.rooms[i]
+	case axContext:
+		v.context = n
+	case axGlobalBatch:
+		v.globalBatch = n
+	case axGlobalBatchTokens:
+		v.globalTokens = n
+	case axMicroBatch:
+		v.microBatch = n
+	case axGPUs:
+		v.gpus = n
+	case axTP:
+		v.tp = n
+	case axPP:
+		v.pp = n
+	case axVPP:
+		v.vpp = n
+	case axCP:
+		v.cp = n
+	case axEP:
+		v.ep = n
+	case axDP:
+		v.dp = n
+	case axZeRO:
+		v.zero = n
+	case axSP:
+		v.sp = n
+	}
+	return false
+}
+
+// choose finds the compiled model of the current key, and its names for rows.
+func (v *evaluator) choose() error {
+	k := v.kernels[v.key]
+	if k == nil {
+		var err error
+		if k, err = v.engine.kernel(v.key); err != nil {
+			return err
+		}
+		v.kernels[v.key] = k
+	}
+	v.kernel = k
+	r := &v.row
+	r.Model, r.Profile, r.Recipe = k.model, k.profile.Name, k.recipe.Precision.Name
+	r.Optimizer, r.Attention = k.recipe.Optimizer.Name, k.recipe.Attention.String()
+	r.Recompute, r.Loss = k.recipe.Recompute.String(), k.recipe.Loss.String()
+	return nil
+}
+
+// settle fills in the setting of the current case, by the rules of
+// [accounting.Options.Resolve]; a test compares the two.
+func (v *evaluator) settle() accounting.Reason {
+	k := v.kernel
+	x := &v.setting
+	p := &x.Plan
+	*p = accounting.Plan{TP: max(v.tp, 1), PP: max(v.pp, 1), VPP: max(v.vpp, 1), CP: max(v.cp, 1), EP: max(v.ep, 1), DP: v.dp}
+	x.GPUs, x.Context, x.MicroBatch, x.GlobalBatch = v.gpus, v.context, max(v.microBatch, 1), v.globalBatch
+	x.Tokens = v.study.Tokens
+	x.UsableBytes = v.room.usable
+	if x.Context == 0 {
+		x.Context = k.context
+	}
+	inner, err := product(p.TP, p.PP, p.CP)
+	if err != nil || inner > math.MaxInt32 {
+		return accounting.ReasonOverflow
+	}
+	switch {
+	case p.DP == 0 && x.GPUs == 0:
+		p.DP, x.GPUs = 1, inner
+	case p.DP == 0:
+		p.DP = max(x.GPUs/inner, 1)
+	case x.GPUs == 0:
+		x.GPUs = p.DP * inner
+	}
+	p.ETP = p.DefaultETP()
+	p.SP = k.profile.SP && p.TP > 1
+	if v.sp >= 0 {
+		p.SP = v.sp == 1
+	}
+	p.ZeRO = k.profile.ZeRO
+	if v.zero >= 0 {
+		p.ZeRO = v.zero
+	}
+	switch {
+	case v.globalTokens > 0:
+		x.GlobalBatch = v.globalTokens / x.Context
+		if v.globalTokens%x.Context != 0 {
+			return accounting.ReasonBatch // a fraction of a sequence
+		}
+	case x.GlobalBatch == 0:
+		if x.GlobalBatch, err = product(x.MicroBatch, p.DP, p.PP); err != nil {
+			x.GlobalBatch = math.MaxInt64
+		}
+	}
+	if x.GPUs > math.MaxInt32 || p.DP > math.MaxInt32/inner || x.GlobalBatch > math.MaxInt32 {
+		return accounting.ReasonOverflow
+	}
+	return k.reason()
+}
+
+func (k *kernel) reason() accounting.Reason {
+	if k.err != nil {
+		return accounting.ReasonOverflow
+	}
+	return accounting.OK
+}
+
+// fill writes the row of the current setting and report.
+func (v *evaluator) fill(index int64) {
+	rep := &v.report
+	switch {
+	case rep.RuledOut():
+		v.rule(index, results.StatusRuledOut, rep.Reason.Code())
+		return
+	case rep.Fits():
+		v.rule(index, results.StatusFits, "")
+	default:
+		v.rule(index, results.StatusOOM, rep.Reason.Code())
+	}
+	r, m, c := &v.row, &rep.Memory, &v.kernel.compiled.Counts
+	r.MicroBatches = int32(rep.MicroBatches)
+	r.ParametersTotal, r.ParametersActive, r.ParametersPerRank = c.Total, c.Active, m.ParametersPerRank
+	r.WeightsBytes, r.GradientsBytes, r.OptimizerBytes = m.WeightsBytes, m.GradientsBytes, m.OptimizerBytes
+	r.ActivationsBytes, r.LogitsBytes = m.ActivationsBytes, m.LogitsBytes
+	r.BuffersBytes, r.RuntimeBytes = m.BuffersBytes, m.RuntimeBytes
+	r.PeakBytes, r.UsableBytes = m.PeakBytes, v.setting.UsableBytes
+	r.HeadroomBytes = r.UsableBytes - r.PeakBytes
+	f := &rep.FLOPs
+	r.ForwardFLOPs, r.ModelFLOPsStep, r.HardwareFLOPsStep, r.OptimizerFLOPsStep = f.Forward, f.Model, f.Hardware, f.Optimizer
+	r.TokensPerStep = rep.TokensPerStep
+	r.PriceUSDPerGPUHour = v.room.price
+}
+
+// rule writes what a row says of every case, and zero for the rest.
+func (v *evaluator) rule(index int64, status, reason string) {
+	r, x := &v.row, &v.setting
+	p := &x.Plan
+	*r = results.Row{
+		CaseID: index, Model: r.Model, Recipe: r.Recipe, Profile: r.Profile, Optimizer: r.Optimizer,
+		Recompute: r.Recompute, Attention: r.Attention, Loss: r.Loss, Status: status, Reason: reason,
+		ContextTokens: x.Context, MicroBatch: narrow(x.MicroBatch), GlobalBatch: narrow(x.GlobalBatch), GPUs: narrow(x.GPUs),
+		TP: narrow(p.TP), PP: narrow(p.PP), VPP: narrow(p.VPP), CP: narrow(p.CP), EP: narrow(p.EP), DP: narrow(p.DP), ZeRO: narrow(p.ZeRO), SP: p.SP,
+	}
+	if v.room != nil {
+		r.Accelerator = v.room.name
+	}
+}
+
+// narrow fits a number into a 32-bit column: 0 where it does not fit, in rows
+// that are ruled out for that.
+func narrow(n int64) int32 {
+	if n > math.MaxInt32 {
+		return 0
+	}
+	return int32(n)
+}

@@ -1,0 +1,110 @@
+package sweep
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+
+	"headroom/hardware"
+	"headroom/results"
+)
+
+// A Plan says what running a study would do. Nothing has been run for it.
+type Plan struct {
+	Study    string     `json:"study"`
+	Cases    int64      `json:"cases"`
+	Raw      string     `json:"cases_before_constraints,omitempty"` // may exceed 64 bits; empty where an axis depends on others
+	Parts    int64      `json:"parts"`
+	PartRows int64      `json:"part_rows"`
+	Bytes    int64      `json:"estimated_bytes"` // of the dataset, from a sample of rows
+	RunID    string     `json:"run_id"`
+	Dir      string     `json:"dir,omitempty"`
+	Axes     []PlanAxis `json:"axes"`
+}
+
+// A PlanAxis is an axis with its values as text.
+type PlanAxis struct {
+	Name   string   `json:"name"`
+	Values []string `json:"values"`
+}
+
+// Cases is the number of cases of the study.
+func (s *Study) Cases() int64 { return s.grid.Len() }
+
+// dataset is the study as package results wants it.
+func (s *Study) dataset(engine string) results.Plan {
+	return results.Plan{
+		Name: s.Name, Study: s.Canonical(), Catalogs: catalogs(), Engine: engine,
+		Cases: s.grid.Len(), PartRows: s.Out.PartRows,
+	}
+}
+
+// catalogs identifies the embedded data that rows depend on. Models are hashed
+// one by one in the canonical study.
+func catalogs() string {
+	sum := sha256.Sum256([]byte("hardware " + hardware.Digest()))
+	return hex.EncodeToString(sum[:])
+}
+
+// Plan describes what [Run] would do under an engine of that version.
+func (s *Study) Plan(engine string) (Plan, error) {
+	ds := s.dataset(engine)
+	p := Plan{
+		Study: s.Name, Cases: s.grid.Len(), PartRows: s.Out.PartRows, RunID: ds.RunID(), Dir: s.Out.Dir,
+		Parts: (s.grid.Len() + s.Out.PartRows - 1) / s.Out.PartRows,
+	}
+	if raw := s.grid.Raw(); raw != nil {
+		p.Raw = raw.String()
+	}
+	for k, name := range s.grid.Axes() {
+		a := PlanAxis{Name: name}
+		for _, v := range s.grid.Values(k) {
+			a.Values = append(a.Values, v.String())
+		}
+		p.Axes = append(p.Axes, a)
+	}
+	var err error
+	p.Bytes, err = s.estimateBytes(ds)
+	return p, err
+}
+
+// estimateBytes encodes some runs of neighbouring rows, spread over the study,
+// and scales their size up.
+func (s *Study) estimateBytes(ds results.Plan) (int64, error) {
+	const runs, length = 8, 2048
+	n := s.grid.Len()
+	e, err := newEngine(s)
+	if err != nil {
+		return 0, err
+	}
+	sampled := int64(0)
+	bytes, err := results.SampleBytes(ds, func(write func(*results.Row) error) error {
+		v := newEvaluator(e)
+		next := int64(0)
+		for i := range int64(runs) {
+			lo := max(n/runs*i, next)
+			hi := min(lo+length, n)
+			if lo >= hi {
+				continue
+			}
+			for c := s.grid.Cursor(lo, hi); c.Next(); {
+				if failure := v.next(c); failure != nil {
+					return fmt.Errorf("case %d: %s", failure.Case, failure.Message)
+				}
+				sampled++
+				if s.Keep.Status == KeepFits && v.row.Status != results.StatusFits {
+					continue
+				}
+				if err := write(&v.row); err != nil {
+					return err
+				}
+			}
+			next = hi
+		}
+		return nil
+	})
+	if err != nil || sampled == 0 {
+		return 0, err
+	}
+	return int64(float64(bytes) * (float64(n) / float64(sampled))), nil
+}

@@ -1,0 +1,397 @@
+package sweep
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"headroom/accounting"
+	"headroom/grids"
+	"headroom/hardware"
+	"headroom/results"
+)
+
+// varied is a study with every kind of axis and all outcomes: cases that fit,
+// that do not, and that cannot be laid out.
+const varied = `
+study: varied
+grid:
+  model: [seed-gpt2-xl, llama-3.1-8b, {name: small, hidden: 256, layers: 5, vocab: 1000, experts: 4}]
+  profile: [seed, megatron]
+  recompute: [none, full]
+  context: [512, 1000, 16Ki]
+  micro_batch: [1, 3]
+  gpus: [1, 8, 12]
+  tp: [1, 2]
+  pp: [1, 2, 7]
+  ep: [1, 2]
+  zero: [0, 1]
+  accelerator: [a10g, h100-sxm, mi250x]
+out: {part_rows: 500}
+`
+
+func loadText(t testing.TB, text string, set ...string) *Study {
+	t.Helper()
+	s, err := Load(Source{File: "test.yaml", Data: []byte(text), Set: set})
+	require.NoError(t, err)
+	return s
+}
+
+// contents hashes every file under a directory.
+func contents(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	require.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(dir, path)
+		files[rel] = fmt.Sprintf("%x", sha256.Sum256(data))
+		return err
+	}))
+	return files
+}
+
+func run(t *testing.T, s *Study, opt Options) Summary {
+	t.Helper()
+	sum, err := Run(context.Background(), s, opt)
+	require.NoError(t, err)
+	return sum
+}
+
+// The dataset's bytes depend on the study alone: not on the number of workers,
+// on shards and their order, on interruptions or on a second run.
+func TestSameBytesHoweverItRuns(t *testing.T) {
+	study := func() *Study {
+		s := loadText(t, varied)
+		s.Out.Dir = t.TempDir()
+		return s
+	}
+	first := study()
+	sum := run(t, first, Options{Workers: 1})
+	require.True(t, sum.Complete)
+	require.Equal(t, first.Cases(), sum.Cases)
+	require.Equal(t, sum.Cases, sum.Rows)
+	require.Equal(t, int(math.Ceil(float64(sum.Cases)/500)), sum.Written)
+	for _, status := range []string{results.StatusFits, results.StatusOOM, results.StatusRuledOut} {
+		require.NotZero(t, sum.Status[status], status)
+	}
+	want := contents(t, first.Out.Dir)
+
+	for _, workers := range []int{2, 7} {
+		s := study()
+		require.Equal(t, sum.Status, run(t, s, Options{Workers: workers}).Status)
+		require.Equal(t, want, contents(t, s.Out.Dir), "%d workers", workers)
+	}
+
+	sharded := study()
+	for i, index := range []int{3, 1, 2} {
+		part := run(t, sharded, Options{Workers: 2, Shard: Shard{index, 3}})
+		require.Equal(t, i == 2, part.Complete)
+	}
+	require.Equal(t, want, contents(t, sharded.Out.Dir), "shards")
+
+	again := run(t, sharded, Options{})
+	require.True(t, again.Complete)
+	require.Zero(t, again.Written)
+	require.Equal(t, again.Parts, again.Resumed)
+	require.Equal(t, want, contents(t, sharded.Out.Dir), "a second run")
+
+	for _, at := range []int64{0, 499, 700, 2345, first.Cases() - 1} {
+		interrupted := study()
+		ctx, cancel := context.WithCancel(context.Background())
+		sum, err := Run(ctx, interrupted, Options{Workers: 2, onCase: func(i int64) {
+			if i == at {
+				cancel()
+			}
+		}})
+		if !sum.Complete { // the last part in hand may be the last of all
+			require.ErrorIs(t, err, ErrInterrupted)
+			require.Positive(t, sum.Done, "the part in hand is committed")
+		}
+		require.True(t, run(t, interrupted, Options{Workers: 2}).Complete)
+		require.Equal(t, want, contents(t, interrupted.Out.Dir), "interrupted at %d", at)
+	}
+
+	for _, at := range []int64{0, 700, 2345} {
+		killed := study()
+		kill := make(chan struct{})
+		var once atomic.Bool
+		_, err := Run(context.Background(), killed, Options{Workers: 2, Kill: kill, onCase: func(i int64) {
+			if i == at && once.CompareAndSwap(false, true) {
+				close(kill)
+			}
+		}})
+		require.ErrorIs(t, err, ErrInterrupted)
+		run(t, killed, Options{})
+		require.Equal(t, want, contents(t, killed.Out.Dir), "killed at %d", at)
+	}
+}
+
+// A row holds what one case gives when it is counted by itself.
+func TestRowsEqualSingleCases(t *testing.T) {
+	f := func(text string) {
+		t.Helper()
+		s := loadText(t, text)
+		e, err := newEngine(s)
+		require.NoError(t, err)
+		v := newEvaluator(e)
+		axes := s.grid.Axes()
+		for c := s.grid.Cursor(0, s.Cases()); c.Next(); {
+			require.Nil(t, v.next(c))
+			if c.Index()%7 != 0 {
+				continue
+			}
+			o := accounting.Options{}
+			ints := map[string]*int64{
+				"context": &o.Context, "micro_batch": &o.MicroBatch, "global_batch": &o.GlobalBatch, "gpus": &o.GPUs, "tp": &o.TP, "pp": &o.PP,
+				"vpp": &o.VPP, "cp": &o.CP, "ep": &o.EP, "dp": &o.DP,
+			}
+			texts := map[string]*string{"profile": &o.Profile, "recipe": &o.Recipe, "recompute": &o.Recompute, "optimizer": &o.Optimizer, "attention": &o.Attention}
+			var gpu hardware.Accelerator
+			for k, name := range axes {
+				value := c.Value(k)
+				switch {
+				case name == "model":
+					o.Model = e.model(value.Text())
+				case name == "accelerator":
+					gpu, err = hardware.Lookup(value.Text())
+					require.NoError(t, err)
+					o.UsableBytes = gpu.PerDevice().UsableBytes
+				case name == "zero":
+					z := value.Int()
+					o.ZeRO = &z
+				case ints[name] != nil:
+					*ints[name] = value.Int()
+				default:
+					*texts[name] = value.Text()
+				}
+			}
+			one, err := o.Resolve()
+			require.NoError(t, err)
+			compiled, err := one.Compile()
+			require.NoError(t, err)
+			var want accounting.Report
+			compiled.Evaluate(&one.Setting, &want)
+			require.Equal(t, want, v.report, "case %d", c.Index())
+			require.Equal(t, want.Memory.PeakBytes, v.row.PeakBytes)
+			require.Equal(t, want.Reason.Code(), v.row.Reason)
+			require.Equal(t, one.Recipe.Precision.Name, v.row.Recipe)
+			require.Equal(t, int32(one.Setting.GlobalBatch), v.row.GlobalBatch)
+			require.Equal(t, gpu.Slug, v.row.Accelerator)
+		}
+	}
+	f(varied)
+	f("grid: {model: [gpt2, qwen2.5-7b], accelerator: [h100-sxm], gpus: [8, 16], plan: auto, micro_batch: [1, 2], global_batch: [32]}")
+	f("grid: {model: [gpt2], accelerator: [h100-sxm], dp: [1, 4], tp: [1, 2]}")
+}
+
+// A batch in tokens is a whole number of sequences or rules the case out.
+func TestBatchInTokens(t *testing.T) {
+	s := loadText(t, "grid: {model: [gpt2], accelerator: [h100-sxm], context: [512, 768], global_batch_tokens: [4Ki]}")
+	e, err := newEngine(s)
+	require.NoError(t, err)
+	v := newEvaluator(e)
+	c := s.grid.Cursor(0, 2)
+	require.True(t, c.Next())
+	require.Nil(t, v.next(c))
+	require.Equal(t, results.StatusFits, v.row.Status)
+	require.Equal(t, int32(8), v.row.GlobalBatch)
+	require.Equal(t, int64(4096), v.row.TokensPerStep)
+	require.True(t, c.Next())
+	require.Nil(t, v.next(c))
+	require.Equal(t, results.StatusRuledOut, v.row.Status)
+	require.Equal(t, "batch", v.row.Reason)
+}
+
+// Sizes that are far too large rule a case out; nothing wraps around.
+func TestHugeSizesOverflow(t *testing.T) {
+	const max = "2147483647"
+	s := loadText(t, "grid: {model: [gpt2], accelerator: [h100-sxm], tp: ["+max+"], pp: ["+max+"], cp: ["+max+"], dp: ["+max+"], micro_batch: ["+max+"]}")
+	e, err := newEngine(s)
+	require.NoError(t, err)
+	v := newEvaluator(e)
+	c := s.grid.Cursor(0, 1)
+	c.Next()
+	require.Nil(t, v.next(c))
+	require.Equal(t, results.StatusRuledOut, v.row.Status)
+	require.Equal(t, "overflow", v.row.Reason)
+}
+
+func TestAutoPlanDivides(t *testing.T) {
+	s := loadText(t, `
+grid: {model: [llama-3.1-8b], accelerator: [h100-sxm], context: [8Ki], micro_batch: [1, 2], global_batch: [64], gpus: [16], profile: [megatron], plan: auto}
+where: ["tp <= node_gpus"]`)
+	e, err := newEngine(s)
+	require.NoError(t, err)
+	v := newEvaluator(e)
+	seen := map[accounting.Plan]bool{}
+	for c := s.grid.Cursor(0, s.Cases()); c.Next(); {
+		require.Nil(t, v.next(c))
+		require.False(t, v.report.RuledOut(), "%s: %+v", v.report.Reason, v.setting)
+		require.Equal(t, int64(16), v.setting.Plan.GPUs())
+		seen[v.setting.Plan] = true
+	}
+	p := accounting.Plan{TP: 4, SP: true, PP: 2, VPP: 2, CP: 1, EP: 1, ETP: 4, DP: 2, ZeRO: 1}
+	require.True(t, seen[p], "%v", seen)
+}
+
+// A panic costs its case only: the row says so and the summary tells which.
+func TestPanicIsARow(t *testing.T) {
+	s := loadText(t, varied)
+	s.Out.Dir = t.TempDir()
+	const bad = 777
+	sum := run(t, s, Options{Workers: 2, onCase: func(i int64) {
+		if i == bad {
+			panic("boom")
+		}
+	}})
+	require.True(t, sum.Complete)
+	require.Equal(t, int64(1), sum.Status[results.StatusInternal])
+	require.Equal(t, s.Cases(), sum.Rows)
+	require.Len(t, sum.Failures, 1)
+	require.Equal(t, int64(bad), sum.Failures[0].Case)
+	require.Equal(t, "boom", sum.Failures[0].Message)
+	require.Contains(t, sum.Failures[0].Stack, "TestPanicIsARow")
+}
+
+func TestKeepFits(t *testing.T) {
+	all, fits := loadText(t, varied), loadText(t, varied, "keep=fits")
+	all.Out.Dir, fits.Out.Dir = t.TempDir(), t.TempDir()
+	a, b := run(t, all, Options{}), run(t, fits, Options{})
+	require.Equal(t, a.Status, b.Status)
+	require.Equal(t, a.Reason, b.Reason)
+	require.Equal(t, a.Cases, b.Cases)
+	require.Equal(t, a.Status[results.StatusFits], b.Rows)
+	require.NotEqual(t, a.RunID, b.RunID)
+}
+
+func TestOtherStudyIsRefused(t *testing.T) {
+	s := loadText(t, varied)
+	s.Out.Dir = t.TempDir()
+	run(t, s, Options{})
+	before := contents(t, s.Out.Dir)
+	other := loadText(t, varied, "micro_batch=1,2")
+	other.Out.Dir = s.Out.Dir
+	_, err := Run(context.Background(), other, Options{})
+	var refused *results.OtherStudyError
+	require.ErrorAs(t, err, &refused)
+	require.Equal(t, before, contents(t, s.Out.Dir))
+}
+
+func TestShardCheck(t *testing.T) {
+	f := func(s Shard, ok bool) {
+		t.Helper()
+		require.Equal(t, ok, s.Check() == nil)
+	}
+	f(Shard{}, true)
+	f(Shard{1, 1}, true)
+	f(Shard{3, 3}, true)
+	f(Shard{0, 3}, false)
+	f(Shard{4, 3}, false)
+	f(Shard{1, 0}, false)
+	f(Shard{-1, -1}, false)
+}
+
+func TestProgressAddsUp(t *testing.T) {
+	s := loadText(t, varied)
+	s.Out.Dir = t.TempDir()
+	var p Progress
+	sum := run(t, s, Options{Progress: &p})
+	x := p.Snapshot()
+	require.Equal(t, s.Cases(), x.Cases)
+	require.Equal(t, s.Cases(), x.CasesTotal)
+	require.Equal(t, x.Cases, x.Fits+x.OOM+x.RuledOut)
+	require.Equal(t, int64(sum.Parts), x.Parts)
+	require.Equal(t, sum.Bytes, x.Bytes)
+}
+
+func TestPlanEstimatesSize(t *testing.T) {
+	s := loadText(t, varied)
+	p, err := s.Plan("test")
+	require.NoError(t, err)
+	require.Equal(t, s.Cases(), p.Cases)
+	s.Out.Dir = t.TempDir()
+	sum := run(t, s, Options{Engine: "test"})
+	require.Equal(t, p.RunID, sum.RunID)
+	require.Equal(t, p.Parts, int64(sum.Parts))
+	require.Positive(t, p.Bytes)
+}
+
+// After a model's first case, a row costs no allocation.
+func TestRowsDoNotAllocate(t *testing.T) {
+	s := loadText(t, varied)
+	e, err := newEngine(s)
+	require.NoError(t, err)
+	v := newEvaluator(e)
+	for c := s.grid.Cursor(0, s.Cases()); c.Next(); {
+		v.next(c)
+	}
+	c := s.grid.Cursor(0, s.Cases())
+	require.Zero(t, testing.AllocsPerRun(int(s.Cases())-10, func() {
+		c.Next()
+		v.next(c)
+	}))
+}
+
+// Cases in cursor order, evaluated into rows that nobody writes.
+func BenchmarkEvaluate(b *testing.B) {
+	for _, study := range []string{DefaultPreset, "seed"} {
+		b.Run("study="+study, func(b *testing.B) {
+			src, err := Preset(study)
+			require.NoError(b, err)
+			s, err := Load(src)
+			require.NoError(b, err)
+			e, err := newEngine(s)
+			require.NoError(b, err)
+			v := newEvaluator(e)
+			var c *grids.Cursor
+			rows := 0
+			for b.Loop() {
+				if c == nil || !c.Next() {
+					c = s.grid.Cursor(0, s.Cases())
+					c.Next()
+				}
+				v.next(c)
+				rows++
+			}
+			b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "cases/s/core")
+		})
+	}
+}
+
+// Whole sweeps, from study to committed Parquet.
+func BenchmarkRun(b *testing.B) {
+	for _, workers := range []int{1, runtime.GOMAXPROCS(0)} {
+		b.Run(fmt.Sprintf("workers=%d", workers), func(b *testing.B) {
+			src, err := Preset("seed")
+			require.NoError(b, err)
+			src.Set = []string{"micro_batch=1..2048", "out.part_rows=64Ki"}
+			s, err := Load(src)
+			require.NoError(b, err)
+			rows, bytes := int64(0), int64(0)
+			for b.Loop() {
+				s.Out.Dir = b.TempDir()
+				sum, err := Run(context.Background(), s, Options{Workers: workers})
+				require.NoError(b, err)
+				rows, bytes = rows+sum.Rows, bytes+sum.Bytes
+			}
+			b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "rows/s")
+			b.ReportMetric(float64(rows)/b.Elapsed().Seconds()/float64(workers), "rows/s/core")
+			b.ReportMetric(float64(bytes)/float64(rows), "B/row")
+		})
+	}
+}
