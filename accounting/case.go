@@ -22,6 +22,7 @@ type Options struct {
 
 	Profile, Recipe, Optimizer          string
 	Attention, Recompute, Loss, Dropout string
+	Schedule                            string
 
 	UsableBytes int64  // what the accelerator offers; 0 = not asked
 	Convention  string // causal or full
@@ -83,6 +84,8 @@ func (o Options) Resolve() (*Case, error) {
 	}
 
 	x := &c.Setting
+	schedule, err := ParseSchedule(orDefault(o.Schedule, OneFOneB.String()))
+	fail(err)
 	x.Convention, err = ParseConvention(orDefault(o.Convention, "causal"))
 	fail(err)
 	x.UsableBytes = o.UsableBytes
@@ -106,7 +109,7 @@ func (o Options) Resolve() (*Case, error) {
 	}
 
 	p := &x.Plan
-	*p = Plan{TP: max(o.TP, 1), PP: max(o.PP, 1), VPP: max(o.VPP, 1), CP: max(o.CP, 1), EP: max(o.EP, 1), DP: o.DP}
+	*p = Plan{TP: max(o.TP, 1), PP: max(o.PP, 1), VPP: max(o.VPP, 1), CP: max(o.CP, 1), EP: max(o.EP, 1), DP: o.DP, Schedule: schedule}
 	inner := p.TP * p.PP * p.CP
 	x.GPUs = o.GPUs
 	switch {

@@ -35,6 +35,7 @@ type CaseFields struct {
 	ETP          int64   `json:"etp"`
 	DP           int64   `json:"dp"`
 	ZeRO         int64   `json:"zero"`
+	Schedule     string  `json:"schedule"`
 	Recipe       string  `json:"recipe"`
 	Profile      string  `json:"profile"`
 	Optimizer    string  `json:"optimizer"`
@@ -158,7 +159,7 @@ func (c *Case) fields(r *Report) CaseFields {
 	return CaseFields{
 		Model: c.Model.Name, ModelType: c.Model.Type, Layers: c.Model.Layers(),
 		Context: x.Context, MicroBatch: x.MicroBatch, GlobalBatch: x.GlobalBatch, MicroBatches: r.MicroBatches, GPUs: x.GPUs,
-		TP: p.TP, SP: p.SP, PP: p.PP, VPP: p.VPP, CP: p.CP, EP: p.EP, ETP: p.ETP, DP: p.DP, ZeRO: p.ZeRO,
+		TP: p.TP, SP: p.SP, PP: p.PP, VPP: p.VPP, CP: p.CP, EP: p.EP, ETP: p.ETP, DP: p.DP, ZeRO: p.ZeRO, Schedule: p.Schedule.String(),
 		Recipe: c.Recipe.Precision.Name, Profile: c.Profile.Name, Optimizer: c.Recipe.Optimizer.Name,
 		Attention: c.Recipe.Attention.String(), Recompute: c.Recipe.Recompute.String(), Loss: c.Recipe.Loss.String(), Dropout: c.Recipe.Dropout,
 	}

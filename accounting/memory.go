@@ -153,24 +153,33 @@ func (c *Compiled) stageMemory(st stage, q int64, m *Memory) error {
 	x, p := st.x, &st.x.Plan
 	st.q, m.Stage = q, q
 	micro := x.MicroBatches(p)
+	var size [maxChunks]int64 // what one micro-batch leaves in each chunk
 	if q == 0 {
 		for _, i := range c.first {
-			if err := c.hold(&st, i, 1, inFlight(p.PP, p.VPP, 0, 0, micro), m); err != nil {
+			if err := c.hold(&st, i, 1, &size[0], m); err != nil {
 				return err
 			}
 		}
 	}
 	for j := range p.VPP {
 		lo, hi := stageLayers(c.limits.layers, p.PP*p.VPP, j*p.PP+q)
-		flight := inFlight(p.PP, p.VPP, q, j, micro)
 		for i := lo; i < hi; {
 			// Equal layers in a row are counted together.
 			n := min(c.runs[i], hi-i)
-			if err := c.hold(&st, c.layers[i], n, flight, m); err != nil {
+			if err := c.hold(&st, c.layers[i], n, &size[j], m); err != nil {
 				return err
 			}
 			i += n
 		}
+	}
+	var err error
+	if p.VPP == 1 {
+		st.saved, err = mulChecked(size[0], p.Schedule.inFlight(p.PP, q, micro))
+	} else {
+		st.saved, err = interleavedPeak(p.PP, q, micro, size[:p.VPP])
+	}
+	if err != nil {
+		return err
 	}
 	last := q == p.PP-1
 	if last {
@@ -185,9 +194,9 @@ func (c *Compiled) stageMemory(st stage, q int64, m *Memory) error {
 	return c.bufferPeak(&st, m)
 }
 
-// hold adds n equal sections to a stage, with the activations of flight
-// micro-batches.
-func (c *Compiled) hold(st *stage, section int, n, flight int64, m *Memory) error {
+// hold adds n equal sections to a stage, and to size what one micro-batch leaves
+// in them.
+func (c *Compiled) hold(st *stage, section int, n int64, size *int64, m *Memory) error {
 	k := &st.costs[section]
 	m.SavedTotalBytes += k.saved * n
 	if role := c.sections[section].role; role == RoleLayer || role == RoleEncoder {
@@ -195,11 +204,11 @@ func (c *Compiled) hold(st *stage, section int, n, flight int64, m *Memory) erro
 	}
 	st.states(k, n)
 	st.work = max(st.work, k.work)
-	saved, err := mulChecked(k.saved, n*flight)
+	saved, err := mulChecked(k.saved, n)
 	if err != nil {
 		return err
 	}
-	st.saved, err = addChecked(st.saved, saved)
+	*size, err = addChecked(*size, saved)
 	return err
 }
 

@@ -15,6 +15,8 @@ type Plan struct {
 	// ZeRO stage: 0 none, 1 optimizer states (Megatron's distributed optimizer),
 	// 2 and gradients, 3 and weights (FSDP).
 	ZeRO int64
+	// Schedule of the pipeline.
+	Schedule Schedule
 }
 
 // SingleGPU is the plan of one GPU.
@@ -64,6 +66,7 @@ const (
 	ReasonPPLayers
 	ReasonVPPNeedsPP
 	ReasonVPPLayers
+	ReasonVPPSchedule
 	ReasonCPContext
 	ReasonEPNoExperts
 	ReasonEPExperts
@@ -90,7 +93,8 @@ var reasonText = [numReasons]struct{ code, text string }{
 	ReasonSPContext:        {"sp_context", "tp does not divide the tokens of a context-parallel rank"},
 	ReasonPPLayers:         {"pp_layers", "more pipeline stages than layers"},
 	ReasonVPPNeedsPP:       {"vpp_needs_pp", "interleaved chunks need pp > 1"},
-	ReasonVPPLayers:        {"vpp_layers", "pp·vpp does not divide the layers"},
+	ReasonVPPLayers:        {"vpp_layers", "pp·vpp divides neither the layers nor the layers and two, or a stage holds over 64 chunks"},
+	ReasonVPPSchedule:      {"vpp_schedule", "interleaved chunks go with the 1f1b schedule alone"},
 	ReasonCPContext:        {"cp_context", "2·cp does not divide the context"},
 	ReasonEPNoExperts:      {"ep_no_experts", "expert parallelism on a model without experts"},
 	ReasonEPExperts:        {"ep_experts", "ep does not divide the experts"},
@@ -158,8 +162,11 @@ func (c *Compiled) Check(w *Workload, p *Plan, gpus int64) Reason {
 		if p.PP == 1 {
 			return ReasonVPPNeedsPP
 		}
-		if m.layers%(p.PP*p.VPP) != 0 {
+		if chunks := p.PP * p.VPP; p.VPP > maxChunks || chunks > m.layers || m.layers%chunks != 0 && (m.layers+2)%chunks != 0 {
 			return ReasonVPPLayers
+		}
+		if p.Schedule != OneFOneB {
+			return ReasonVPPSchedule
 		}
 	}
 	if p.CP > 1 && w.Context%(2*p.CP) != 0 {

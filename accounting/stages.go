@@ -13,17 +13,3 @@ func stageLayers(layers, chunks, k int64) (lo, hi int64) {
 	}
 	return k * layers / chunks, (k + 1) * layers / chunks
 }
-
-// inFlight is how many micro-batches stage q of p keeps activations of in chunk
-// j, at the moment just before its first backward frees one. 1F1B keeps p − q;
-// the interleaved schedule p(v−1) + 2(p−q) − 1 chunks, handed out p micro-batches
-// a chunk in turn (Narayanan et al. 2021, section 2.2; Megatron-Core
-// schedules.py). Never more than the step has.
-func inFlight(p, v, q, j, microBatches int64) int64 {
-	if v == 1 {
-		return min(microBatches, p-q)
-	}
-	slots := min(microBatches*v, p*(v-1)+2*(p-q)-1)
-	full, rest := slots/(p*v), slots%(p*v)
-	return full*p + min(max(rest-j*p, 0), p)
-}
