@@ -46,6 +46,7 @@ type compiledSection struct {
 	moments  [numWeightShards]int64
 	shapes   []paramShape // for shards that pad each tensor (FSDP)
 	saved    []term       // kept for backward
+	copies   []term       // the part of saved and logits that is 16-bit copies of weights
 	logits   []term       // the part of saved that belongs to head and loss
 	work     []term       // the working set of backward; in the head, of the loss
 	headWork []term       // the working set of the head's own backward
@@ -149,6 +150,11 @@ func compileSection(l *Ledger, s *Section) (compiledSection, error) {
 				}
 			}
 			for j := range comp.Saved {
+				if comp.Saved[j].Copy {
+					if err := addTerms(&cs.copies, s, &comp.Saved[j]); err != nil {
+						return cs, err
+					}
+				}
 				into := &cs.saved
 				if s.Role == RoleHead && (comp.Group == GroupHead || comp.Group == GroupLoss) {
 					into = &cs.logits

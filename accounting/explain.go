@@ -87,6 +87,7 @@ type MemoryFields struct {
 	BuffersBytes       int64  `json:"buffers_bytes"`
 	RuntimeBytes       int64  `json:"runtime_bytes"`
 	SavedTotalBytes    int64  `json:"saved_total_bytes"`
+	WeightCopiesBytes  int64  `json:"weight_copies_bytes"` // autocast's 16-bit copies of weights, not in saved_total_bytes
 	SavedPerLayerBytes int64  `json:"saved_per_layer_bytes"`
 	AllocatedBytes     int64  `json:"allocated_bytes"`
 	ReservedBytes      int64  `json:"reserved_bytes"`
@@ -194,7 +195,7 @@ func (c *Case) memoryFields(m *Memory) MemoryFields {
 		PeakBytes: m.PeakBytes, Stage: m.Stage, Phase: m.Phase.String(),
 		WeightsBytes: m.WeightsBytes, GradientsBytes: m.GradientsBytes, OptimizerBytes: m.OptimizerBytes,
 		ActivationsBytes: m.ActivationsBytes, LogitsBytes: m.LogitsBytes, BuffersBytes: m.BuffersBytes, RuntimeBytes: m.RuntimeBytes,
-		SavedTotalBytes: m.SavedTotalBytes, SavedPerLayerBytes: m.SavedPerLayerBytes,
+		SavedTotalBytes: m.SavedTotalBytes, WeightCopiesBytes: m.WeightCopiesBytes, SavedPerLayerBytes: m.SavedPerLayerBytes,
 		AllocatedBytes: m.AllocatedBytes, ReservedBytes: m.ReservedBytes, DeviceBytes: m.PeakBytes,
 	}
 	if usable := c.Setting.UsableBytes; usable > 0 {

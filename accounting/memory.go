@@ -15,6 +15,7 @@ type Memory struct {
 	PeakBytes        int64 // sum of the above: what the device must offer
 
 	SavedTotalBytes    int64 // autograd's saved tensors at the end of forward, one micro-batch
+	WeightCopiesBytes  int64 // autocast's 16-bit copies of weights, kept beside them
 	SavedPerLayerBytes int64 // of the largest kind of layer
 	AllocatedBytes     int64 // torch.cuda.max_memory_allocated
 	ReservedBytes      int64 // torch.cuda.max_memory_reserved
@@ -69,6 +70,7 @@ type sectionCost struct {
 	denseMoments, expertMoments int64 // optimizer moments, bytes
 	denseShard, expertShard     int64 // parameters after ZeRO cuts them
 	saved, work                 int64 // bytes kept for backward; working set of backward
+	copies                      int64 // the part of saved, head and loss included, that copies weights
 }
 
 // sectionCosts holds the costs of all sections; models with more kinds of layer
@@ -140,6 +142,9 @@ func (c *Compiled) price(st *stage, costs []sectionCost) ([]sectionCost, error) 
 		if k.saved, err = sumTerms(cs.saved, b, s, st.rows, &d); err != nil {
 			return nil, err
 		}
+		if k.copies, err = sumTerms(cs.copies, b, s, st.rows, &d); err != nil {
+			return nil, err
+		}
 		if k.work, err = sumTerms(cs.work, b, s, st.rows, &d); err != nil {
 			return nil, err
 		}
@@ -198,9 +203,10 @@ func (c *Compiled) stageMemory(st stage, q int64, m *Memory) error {
 // in them.
 func (c *Compiled) hold(st *stage, section int, n int64, size *int64, m *Memory) error {
 	k := &st.costs[section]
-	m.SavedTotalBytes += k.saved * n
+	m.SavedTotalBytes += (k.saved - k.copies) * n
+	m.WeightCopiesBytes += k.copies * n
 	if role := c.sections[section].role; role == RoleLayer || role == RoleEncoder {
-		m.SavedPerLayerBytes = max(m.SavedPerLayerBytes, k.saved)
+		m.SavedPerLayerBytes = max(m.SavedPerLayerBytes, k.saved-k.copies)
 	}
 	st.states(k, n)
 	st.work = max(st.work, k.work)
@@ -232,7 +238,8 @@ func (c *Compiled) holdHead(st *stage, m *Memory) error {
 		return err
 	}
 	st.lossWork = k.work
-	m.SavedTotalBytes += k.saved + st.logits
+	m.SavedTotalBytes += k.saved + st.logits - k.copies
+	m.WeightCopiesBytes += k.copies
 	st.saved, err = addChecked(st.saved, k.saved)
 	// A tied head on another stage than the embedding holds its own copy of the table.
 	if c.Ledger.Model.Head.Tied && st.x.Plan.PP > 1 && !c.Ledger.Profile.excluded("token_embedding") {

@@ -202,7 +202,7 @@ func (s *Section) weightCasts(half DType) {
 		c := &s.Components[i]
 		for _, w := range c.Weights {
 			if w.Uses != nil || w.Shard == ByExpert {
-				c.Saved = append(c.Saved, Tensor{Name: w.Name + "_cast", Shape: w.Shape, DType: half, Shard: w.Shard, Source: "torch.amp weight cache"})
+				c.Saved = append(c.Saved, Tensor{Name: w.Name + "_cast", Shape: w.Shape, DType: half, Shard: w.Shard, Copy: true, Source: "torch.amp weight cache"})
 			}
 		}
 	}

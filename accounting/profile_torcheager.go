@@ -29,6 +29,23 @@ func torchEagerSaved(m *arch.Model, r Recipe, s *Section) {
 	case RoleHead:
 		t.head()
 	}
+	if r.Precision.Autocast {
+		t.weightCopies()
+	}
+}
+
+// weightCopies writes the 16-bit copy that autocast makes of every matrix, once a
+// forward pass; backward needs it. Grouped products of experts stay as they are.
+func (t *tape) weightCopies() {
+	for i := range t.section.Components {
+		c := &t.section.Components[i]
+		for _, w := range c.Weights {
+			batched := w.Shard == ByExpert && t.code.Router == arch.RouterDense
+			if w.Uses != nil || batched {
+				c.Saved = append(c.Saved, Tensor{Name: w.Name + "_copy", Shape: w.Shape, DType: t.compute(), Shard: w.Shard, Copy: true, Source: "torch.amp weight cache"})
+			}
+		}
+	}
 }
 
 var (

@@ -164,12 +164,9 @@ func (t *tape) norm(component string, n arch.Norm, code arch.NormCode, x value) 
 	t.at = component
 	lead := x.shape[:len(x.shape)-1]
 	stat := func(name string) { t.note(name, FP32, x.store.shard, lead...) }
-	weight := func(d DType) {
-		width := Int(n.Weights)
-		if c := t.section.Component(component); c != nil && len(c.Weights) > 0 {
-			width = c.Weights[0].Elems()
-		}
-		t.note("weight_fp32", d, Whole, width)
+	width := Int(n.Weights)
+	if c := t.section.Component(component); c != nil && len(c.Weights) > 0 {
+		width = c.Weights[0].Elems()
 	}
 	switch code {
 	case arch.NormLayer:
@@ -189,8 +186,10 @@ func (t *tape) norm(component string, n arch.Norm, code arch.NormCode, x value) 
 		// the casts of weights are weight copies.
 		in := t.product(x)
 		t.keep("input", in)
-		if !t.recipe.Precision.Autocast {
-			weight(t.hidden())
+		if t.recipe.Precision.Autocast {
+			t.row(Tensor{Name: "weight_and_bias_copy", Shape: []Expr{width.Scale(2)}, DType: in.dtype, Copy: true})
+		} else {
+			t.note("one_plus_weight", t.hidden(), Whole, width)
 		}
 		stat("mean")
 		stat("rstd")
@@ -201,7 +200,7 @@ func (t *tape) norm(component string, n arch.Norm, code arch.NormCode, x value) 
 		t.note("centred", FP32, x.store.shard, x.shape...)
 		t.note("normalised", FP32, x.store.shard, x.shape...)
 		if t.hidden() != FP32 {
-			weight(FP32)
+			t.note("weight_fp32", FP32, Whole, width)
 		}
 		return t.cast(t.like(x, FP32), x.dtype)
 	}
@@ -215,7 +214,7 @@ func (t *tape) norm(component string, n arch.Norm, code arch.NormCode, x value) 
 		return t.cast(normalised, x.dtype)
 	case arch.NormRMSPlusOne:
 		t.keep("normalised", normalised)
-		weight(FP32)
+		t.note("one_plus_weight", FP32, Whole, width)
 		return t.cast(t.like(in, FP32), x.dtype)
 	case arch.NormRMSWide:
 		t.keep("normalised", normalised)

@@ -75,6 +75,9 @@ type Tensor struct {
 	// Later marks a working tensor of the head that lives after the loss, in the
 	// backward of the head's own product.
 	Later bool
+	// Copy marks a 16-bit copy of a weight that autocast keeps until backward: it
+	// costs memory like a saved tensor and is counted apart from them.
+	Copy bool
 	// Source says which code keeps the tensor, for saved activations.
 	Source string
 	// When limits the sizes at which a saved tensor exists.
