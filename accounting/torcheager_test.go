@@ -45,7 +45,7 @@ func torchEagerTotal(t testing.TB, m *arch.Model, precision, attention string, d
 // transformers 5.23.0 and torch 2.15.0: published models cut to one, two and
 // three layers. Every row is met to the byte.
 func TestTorchEagerKeepsWhatPyTorchKeeps(t *testing.T) {
-	for _, r := range readCSV(t, "torcheager_open.csv") {
+	for _, r := range readCSV(t, "torcheager/open.csv") {
 		dropout, err := strconv.ParseFloat(r["dropout"], 64)
 		require.NoError(t, err)
 		for _, layers := range []int64{1, 2, 3} {
