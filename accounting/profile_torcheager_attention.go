@@ -143,8 +143,21 @@ func (t *tape) copied(v value) value {
 	return t.fresh(v.dtype, TokensTP, shape...)
 }
 
-// maxFlashHead is the widest head that PyTorch's flash attention takes.
-const maxFlashHead = 256
+// PyTorch's flash attention takes heads up to maxFlashHead wide, and pads them to
+// a multiple of flashMultiple (aten/src/ATen/native/transformers/attention.cpp).
+const (
+	maxFlashHead  = 256
+	flashMultiple = 8
+)
+
+// padded is q, k or v of n heads as flash attention reads it.
+func (t *tape) padded(a *arch.Attention, v value, n Expr) value {
+	if a.HeadDim%flashMultiple == 0 {
+		return v
+	}
+	width := (a.HeadDim/flashMultiple + 1) * flashMultiple
+	return t.fresh(v.dtype, v.store.shard, batch, context, n, Int(width))
+}
 
 // sdpa plays scaled_dot_product_attention as CUDA dispatches it: flash where it
 // can run, the memory-efficient kernel otherwise. Both keep their inputs, their
@@ -154,10 +167,12 @@ func (t *tape) sdpa(a *arch.Attention, q, k, v value) value {
 	q = t.product(q)
 	out := t.fresh(q.dtype, TokensTP, batch, context, Prod(SymH, SymKV))
 	flash := !t.code.ExplicitMask && q.dtype != FP32 && a.HeadDim == a.ValueDim && a.HeadDim <= maxFlashHead
+	// Flash attention's output has the layout of the queries, and is padded like
+	// them: the projection then reads a copy. The memory-efficient kernel's output is
+	// laid out by tokens.
+	copies := q.headsFirst || a.HeadDim%flashMultiple != 0
 	projected := out
-	if q.headsFirst {
-		// Flash attention's output has the layout of the queries: the projection
-		// reads a copy. The memory-efficient kernel's is laid out by tokens.
+	if copies {
 		projected = t.fresh(out.dtype, TokensTP, out.shape...)
 	}
 	// A window needs an explicit mask once the context reaches it.
@@ -174,7 +189,7 @@ func (t *tape) sdpa(a *arch.Attention, q, k, v value) value {
 	}
 	t.under(When{MaxContext: a.Window - 1}, func() {
 		t.kernel(a, q, k, v, out, flash, false)
-		if flash && q.headsFirst {
+		if flash && copies {
 			t.at = "out"
 			t.keep("input", projected)
 		}
@@ -188,10 +203,10 @@ func (t *tape) sdpa(a *arch.Attention, q, k, v value) value {
 // kernel writes what one attention kernel keeps.
 func (t *tape) kernel(a *arch.Attention, q, k, v, out value, flash, masked bool) {
 	if flash {
-		t.keep("q", q)
-		t.keep("k", t.product(k))
-		t.keep("v", t.product(v))
-		t.keep("output", out)
+		t.keep("q", t.padded(a, q, heads))
+		t.keep("k", t.padded(a, t.product(k), kvHeads))
+		t.keep("v", t.padded(a, t.product(v), kvHeads))
+		t.keep("output", t.padded(a, out, heads))
 		t.note("logsumexp", FP32, TokensTP, batch, heads, context)
 		t.note("random_state", Int64, Whole, Int(3))
 		return

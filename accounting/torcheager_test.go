@@ -1,7 +1,10 @@
 package accounting
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"os"
 	"strconv"
 	"testing"
 
@@ -58,5 +61,38 @@ func TestTorchEagerKeepsWhatPyTorchKeeps(t *testing.T) {
 				require.Equal(t, atoi(t, r["weight_copies_2"]), copies, where)
 			}
 		}
+	}
+}
+
+// The same for model types and options beyond the published rows: every
+// configuration of configs.jsonl, counted by saved_tensors.py beside it.
+func TestTorchEagerKeepsWhatPyTorchKeepsElsewhere(t *testing.T) {
+	data, err := os.ReadFile("testdata/torcheager/configs.jsonl")
+	require.NoError(t, err)
+	configs := map[string][]byte{}
+	for line := range bytes.Lines(data) {
+		var c struct {
+			Name   string
+			Config json.RawMessage
+		}
+		require.NoError(t, json.Unmarshal(line, &c))
+		configs[c.Name] = c.Config
+	}
+	for _, r := range readCSV(t, "torcheager/rows.csv") {
+		dropout, err := strconv.ParseFloat(r["dropout"], 64)
+		require.NoError(t, err)
+		where := fmt.Sprintf("%s %s %s, %s layers, batch %s, dropout %s", r["config"], r["precision"], r["attention"], r["layers"], r["batch"], r["dropout"])
+		m, err := arch.ImportBytes(r["config"], configs[r["config"]], arch.Options{Layers: atoi(t, r["layers"])})
+		require.NoError(t, err, where)
+		saved, copies := torchEagerTotal(t, m, r["precision"], r["attention"], dropout, atoi(t, r["batch"]), atoi(t, r["seq"]))
+		assertRow(t, where, atoi(t, r["saved"]), saved)
+		assertRow(t, where+": copies", atoi(t, r["weight_copies"]), copies)
+	}
+}
+
+func assertRow(t *testing.T, where string, want, got int64) {
+	t.Helper()
+	if want != got {
+		t.Errorf("%s: want %d got %d diff %d", where, want, got, got-want)
 	}
 }
