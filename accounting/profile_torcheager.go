@@ -41,7 +41,8 @@ func (t *tape) weightCopies() {
 		c := &t.section.Components[i]
 		for _, w := range c.Weights {
 			batched := w.Shard == ByExpert && t.code.Router == arch.RouterDense
-			if w.Uses != nil || batched {
+			off := c.Name == "router" && t.code.Router == arch.RouterSoftmaxClamped
+			if w.Uses != nil && !off || batched {
 				c.Saved = append(c.Saved, Tensor{Name: w.Name + "_copy", Shape: w.Shape, DType: t.compute(), Shard: w.Shard, Copy: true, Source: "torch.amp weight cache"})
 			}
 		}
@@ -131,6 +132,7 @@ func containsTable(seen []tableKey, k tableKey) bool {
 // tables writes n rotary tables.
 func (t *tape) tables(dim, n int64) {
 	d := t.tableType()
+	dim += dim % 2 // an odd width has a frequency more
 	if t.code.Rope.Half {
 		dim /= 2
 	}

@@ -85,14 +85,7 @@ func TestTorchEagerKeepsWhatPyTorchKeepsElsewhere(t *testing.T) {
 		m, err := arch.ImportBytes(r["config"], configs[r["config"]], arch.Options{Layers: atoi(t, r["layers"])})
 		require.NoError(t, err, where)
 		saved, copies := torchEagerTotal(t, m, r["precision"], r["attention"], dropout, atoi(t, r["batch"]), atoi(t, r["seq"]))
-		assertRow(t, where, atoi(t, r["saved"]), saved)
-		assertRow(t, where+": copies", atoi(t, r["weight_copies"]), copies)
-	}
-}
-
-func assertRow(t *testing.T, where string, want, got int64) {
-	t.Helper()
-	if want != got {
-		t.Errorf("%s: want %d got %d diff %d", where, want, got, got-want)
+		require.Equal(t, atoi(t, r["saved"]), saved, where)
+		require.Equal(t, atoi(t, r["weight_copies"]), copies, where)
 	}
 }
