@@ -11,7 +11,7 @@ var _ = register(&family{
 // and caps its logits; Gemma 3 has norms on q and k and mostly sliding layers.
 func buildGemma(c *config, modelType string) *Model {
 	if modelType == "gemma3" {
-		return c.textModel(func(t *config) *Model { return buildGemma(t, "gemma3_text") })
+		return c.textModel("gemma3_text")
 	}
 	def := dims{vocab: 256000, hidden: 3072, ffn: 24576, layers: 28, positions: 8192}
 	hd := headDefaults{heads: 16, kv: 16, width: 256}
@@ -80,26 +80,4 @@ func everyNth(n int64) func(int64) string {
 		}
 		return fullAttention
 	}
-}
-
-// textModel reads the language model of a multimodal config: its text_config.
-// The encoders of images and sound beside it are not counted.
-func (c *config) textModel(build func(*config) *Model) *Model {
-	if !c.has("text_config") {
-		c.fail("text_config", "is missing: this model_type keeps its language model there")
-		return &Model{}
-	}
-	for _, k := range c.obj.keys {
-		if k != "tie_word_embeddings" {
-			c.ignore(k) // of the vision tower and the projector
-		}
-	}
-	t := c.sub("text_config")
-	if c.has("tie_word_embeddings") && !t.has("tie_word_embeddings") {
-		t.obj.keys = append(t.obj.keys, "tie_word_embeddings")
-		t.obj.at["tie_word_embeddings"] = c.obj.at["tie_word_embeddings"]
-	}
-	c.ignore("tie_word_embeddings")
-	c.note("only the language model (text_config) is counted, without vision or audio towers")
-	return build(t)
 }

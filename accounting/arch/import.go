@@ -103,8 +103,10 @@ func (c *config) importModel() *Model {
 	switch {
 	case f != nil:
 		m := f.build(c, modelType)
-		m.Type, m.Source = modelType, f.source
-		m.Code = c.code(m)
+		if m.Type == "" { // else a nested config said it
+			m.Type, m.Source = modelType, f.source
+			m.Code = c.code(m)
+		}
 		return m
 	case modelType == "" && c.has("model_type"):
 		// refused by text, or empty

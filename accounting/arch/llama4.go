@@ -12,7 +12,7 @@ var _ = register(&family{
 // with rotary positions see a chunk, every fourth sees all and has none.
 func buildLlama4(c *config, modelType string) *Model {
 	if modelType == "llama4" {
-		return c.textModel(func(t *config) *Model { return buildLlama4(t, "llama4_text") })
+		return c.textModel("llama4_text")
 	}
 	d := c.dims(dims{vocab: 202048, hidden: 5120, ffn: 8192, layers: 48, positions: 4096 * 32})
 	h := c.heads(d.hidden, headDefaults{heads: 40, kv: 8, width: 128})

@@ -3,6 +3,7 @@ package arch
 import (
 	"embed"
 	"encoding/csv"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,7 +12,7 @@ import (
 	"headroom/internal/suggest"
 )
 
-//go:embed data
+//go:embed data/presets.csv data/*.json
 var data embed.FS
 
 // A Preset is one model that headroom knows by name.
@@ -59,11 +60,13 @@ var catalog = sync.OnceValue(func() []Preset {
 		if p.config, err = data.ReadFile("data/" + p.Name + ".json"); err != nil {
 			panic(err)
 		}
-		m, err := ImportBytes(p.Name, p.config, Options{})
-		if err != nil {
+		var head struct {
+			Type string `json:"model_type"`
+		}
+		if err := json.Unmarshal(p.config, &head); err != nil {
 			panic(err)
 		}
-		p.Type = m.Type
+		p.Type = head.Type
 		out = append(out, p)
 	}
 	slices.SortFunc(out, func(a, b Preset) int { return strings.Compare(a.Name, b.Name) })

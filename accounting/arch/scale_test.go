@@ -40,7 +40,7 @@ func TestScaleFamilyNear(t *testing.T) {
 	for _, base := range Presets() {
 		b, err := base.Model(Options{})
 		require.NoError(t, err)
-		if len(b.Encoder) > 0 || len(b.Extras) > 0 {
+		if len(b.Encoder) > 0 || len(b.Extras) > 0 || b.Embedding.Width != b.Hidden {
 			_, _, err := ScaleFamily(b, 1_000_000_000)
 			require.ErrorContains(t, err, "cannot be scaled")
 			continue

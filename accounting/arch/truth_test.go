@@ -97,3 +97,56 @@ func TestLayersOverride(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 2, m.Layers())
 }
+
+// Totals that the keras-hub library publishes for its ports ("params" in
+// keras_hub/src/models/*/*_presets.py), where it counts a tied head once.
+func TestKerasCounts(t *testing.T) {
+	f, err := os.Open("testdata/keras_counts.csv")
+	require.NoError(t, err)
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	require.NoError(t, err)
+	for _, row := range rows[1:] {
+		m, err := Lookup(row[0], Options{})
+		require.NoError(t, err)
+		c, err := m.ParameterCount()
+		require.NoError(t, err)
+		require.Equal(t, row[1], strconv.FormatInt(c.Total, 10), row[0])
+	}
+}
+
+// The cards of a few models say how many parameters a token uses, in one of
+// three conventions.
+func TestActiveConventions(t *testing.T) {
+	f := func(name string, all, lessEmbedding, lessEnds int64) {
+		t.Helper()
+		m, err := Lookup(name, Options{})
+		require.NoError(t, err)
+		c, err := m.ParameterCount()
+		require.NoError(t, err)
+		require.Equal(t, []int64{all, lessEmbedding, lessEnds}, []int64{c.Active, c.ActiveLessEmbedding, c.ActiveLessEnds})
+	}
+	f("gpt-oss-20b", 4_187_440_704, 3_608_307_264, 3_029_173_824)         // card: 3.61B
+	f("gpt-oss-120b", 5_711_982_912, 5_132_849_472, 4_553_716_032)        // card: 5.13B
+	f("qwen1.5-moe-a2.7b", 2_689_173_504, 2_378_008_576, 2_066_843_648)   // card: 2.7B
+	f("deepseek-v2-lite", 2_661_150_208, 2_451_435_008, 2_241_719_808)    // card: 2.4B
+	f("mixtral-8x7b", 12_879_925_248, 12_748_853_248, 12_617_781_248)     // card: 12.9B
+	f("granite-3.0-1b-a400m-base", 428_655_616, 428_655_616, 378_323_968) // tied: the head needs the table; card: 400M
+}
+
+// One model published under two model_types has one count.
+func TestTwoNamesOneModel(t *testing.T) {
+	f := func(a, b string) {
+		t.Helper()
+		count := func(name string) Counts {
+			m, err := Lookup(name, Options{})
+			require.NoError(t, err)
+			c, err := m.ParameterCount()
+			require.NoError(t, err)
+			c.Kinds = nil
+			return c
+		}
+		require.Equal(t, count(a), count(b))
+	}
+	f("glm-4-9b", "glm-4-9b-chat-hf") // chatglm and glm
+}
