@@ -13,6 +13,7 @@ type Explanation struct {
 	Ledger     []LedgerRow       `json:"ledger"`
 	Status     string            `json:"status"` // fits, oom, ruled_out
 	Reason     string            `json:"reason,omitempty"`
+	Remedies   []Remedy          `json:"remedies,omitempty"` // changes that would make it fit
 	Notes      []string          `json:"notes"`
 }
 
@@ -141,6 +142,9 @@ func (c *Case) Explain(tensors bool) (*Explanation, error) {
 		e.Notes = append(e.Notes, "this case can not exist: "+r.Reason.String())
 	case r.Reason == ReasonMemory:
 		e.Status, e.Reason = "oom", r.Reason.Code()
+		if e.Remedies, err = c.Remedies(); err != nil {
+			return nil, err
+		}
 	}
 	e.Parameters = ParameterFields{Counts: k.Counts, PerRankMax: r.Memory.ParametersPerRank}
 	if e.Parameters.LoadBytes, err = mulChecked(k.Counts.Total, c.Recipe.Precision.Weights.Bytes()); err != nil {
