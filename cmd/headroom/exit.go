@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"syscall"
 
 	"headroom/internal/suggest"
 	"headroom/results"
+	"headroom/sweep"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -66,6 +68,8 @@ func classify(err error) (code int, hint string) {
 	}
 	code = exitOther
 	switch {
+	case is[sweep.Problems](err):
+		code = exitUsage
 	case is[*results.OtherStudyError](err):
 		code = exitOtherStudy
 	case is[*results.IncompleteError](err):
@@ -112,11 +116,14 @@ func (s *state) report(cmd *cobra.Command, err error) int {
 		name = cmd.CommandPath()
 	}
 	message := strings.TrimSpace(err.Error())
-	if lines := strings.Split(message, "\n"); len(lines) > 1 {
+	lines := strings.Split(message, "\n")
+	problems, isStudy := errors.AsType[sweep.Problems](err)
+	switch {
+	case isStudy && len(problems) > 1:
+		// Each line begins with its place, as editors like it.
+		message = fmt.Sprintf("%d problems in the study\n%s", len(problems), message)
+	case len(lines) > 1 && !slices.ContainsFunc(lines[1:], isDetail):
 		message = fmt.Sprintf("%d problems\n  %s", len(lines), strings.Join(lines, "\n  "))
-		if strings.HasSuffix(lines[0], ":") || hasIndent(lines) {
-			message = strings.Join(lines, "\n")
-		}
 	}
 	fmt.Fprintf(s.Stderr, "%s: %s\n", name, message)
 	if hint != "" {
@@ -125,15 +132,8 @@ func (s *state) report(cmd *cobra.Command, err error) int {
 	return code
 }
 
-// hasIndent says that a message of several lines is one problem with details.
-func hasIndent(lines []string) bool {
-	for _, l := range lines[1:] {
-		if strings.HasPrefix(l, " ") || strings.HasPrefix(l, "\t") {
-			return true
-		}
-	}
-	return false
-}
+// isDetail says that a line belongs to the problem of the line before it.
+func isDetail(line string) bool { return strings.HasPrefix(line, " ") || strings.HasPrefix(line, "\t") }
 
 // flagError explains a flag that was not understood; cobra suggests commands but
 // not flags.

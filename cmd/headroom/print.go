@@ -95,12 +95,19 @@ const (
 	gb  = 1e9
 )
 
-// inGiB writes bytes as people are shown them: GiB with two decimals.
+// inGiB writes bytes as people are shown them: GiB with two decimals, and small
+// amounts in MiB or KiB.
 func inGiB(bytes int64) string {
-	if bytes != 0 && bytes > -gib/100 && bytes < gib/100 {
-		return strconv.FormatFloat(float64(bytes)/(1<<20), 'f', 2, 64) + " MiB"
+	const kib, mib = 1 << 10, 1 << 20
+	unit, name := gib, " GiB"
+	switch a := max(bytes, -bytes); {
+	case a == 0 || a >= gib/100:
+	case a >= mib/100:
+		unit, name = mib, " MiB"
+	default:
+		unit, name = kib, " KiB"
 	}
-	return strconv.FormatFloat(float64(bytes)/gib, 'f', 2, 64) + " GiB"
+	return strconv.FormatFloat(float64(bytes)/float64(unit), 'f', 2, 64) + name
 }
 
 // significant writes x with four significant digits, large and small ones with a

@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -36,8 +37,12 @@ type state struct {
 	Home string // the user's home directory; "" when unknown
 	CPUs int
 
+	// PeakRSS is the most memory this process ever had resident, in bytes; 0 where
+	// the system does not say.
+	PeakRSS func() int64
+
 	// Signals asks for interrupts and terminations; stop undoes it.
-	Signals func() (c <-chan os.Signal, stop func())
+	Signals func() (c <-chan signalled, stop func())
 
 	// Set by the global flags.
 	Log   *slog.Logger
@@ -47,6 +52,9 @@ type state struct {
 	// Progress is how a sweep tells how far it is: auto, plain, json or none.
 	Progress string
 }
+
+// signalled is a signal that arrived.
+type signalled = os.Signal
 
 // processState is the state of this process: the only function that uses the
 // globals of package os.
@@ -71,13 +79,28 @@ func processState() *state {
 	return &state{
 		Args: os.Args[1:], Env: env, Home: home, CPUs: runtime.GOMAXPROCS(0),
 		Stdin: os.Stdin, Stdout: open(os.Stdout), Stderr: open(os.Stderr), Exit: os.Exit,
-		Dir: os.DirFS,
-		Signals: func() (<-chan os.Signal, func()) {
+		Dir: os.DirFS, PeakRSS: peakRSS,
+		Signals: func() (<-chan signalled, func()) {
 			c := make(chan os.Signal, 2)
 			signal.Notify(c, os.Interrupt, syscall.SIGTERM)
 			return c, func() { signal.Stop(c) }
 		},
 	}
+}
+
+// peakRSS reads VmHWM, which Linux keeps.
+func peakRSS() int64 {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(text), "VmHWM:")
+	line, _, _ := strings.Cut(rest, "\n")
+	kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(line), "kB")), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return kib << 10
 }
 
 // open splits a path into a file system that can be read and a name in it.

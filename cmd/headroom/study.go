@@ -1,0 +1,87 @@
+package main
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"headroom/sweep"
+
+	"github.com/spf13/cobra"
+)
+
+// engineVersion is part of every dataset's identity. Raise it whenever a row may
+// come out differently than before, so that old and new rows never mix.
+const engineVersion = "1"
+
+// studyFlags choose and change a study, for the commands that take one.
+type studyFlags struct {
+	output string
+	set    []string
+}
+
+func (f *studyFlags) register(cmd *cobra.Command) {
+	p := cmd.Flags()
+	p.SortFlags = false
+	p.StringVarP(&f.output, "output", "o", "", "`DIR`ectory of the dataset")
+	p.StringArrayVar(&f.set, "set", nil, "change a key of the study, `KEY=VALUE`[,VALUE]…: --set tp=1,2,4")
+	if err := cmd.MarkFlagDirname("output"); err != nil {
+		panic(err)
+	}
+	dynamic(cmd, "set", false, func() []string {
+		var keys []string
+		for _, k := range sweep.Keys() {
+			keys = append(keys, strings.TrimPrefix(k.Path, "grid.")+"=")
+		}
+		return keys
+	})
+	cmd.ValidArgsFunction = func(_ *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return sweep.PresetNames(), cobra.ShellCompDirectiveDefault
+	}
+}
+
+// load reads the study that the arguments name, an embedded one when there is
+// none, and where its dataset goes.
+func (f *studyFlags) load(s *state, args []string) (*sweep.Study, error) {
+	name := sweep.DefaultPreset
+	if len(args) > 0 {
+		name = args[0]
+	}
+	src, dir := sweep.Source{File: name}, strings.TrimSuffix(filepath.Base(name), filepath.Ext(name))+".ds"
+	if preset := slices.Contains(sweep.PresetNames(), name); preset || !s.isPath(name) {
+		var err error
+		if src, err = sweep.Preset(name); err != nil {
+			return nil, misuse(err, "headroom plan --list shows the embedded studies; a file ends in .yaml, or begins with ./")
+		}
+		if name == sweep.DefaultPreset {
+			dir = defaultDir
+		}
+	}
+	for k, v := range s.Env {
+		src.Env = append(src.Env, k+"="+v)
+	}
+	src.Set = f.set
+	if f.output != "" {
+		src.Flags = append(src.Flags, sweep.Flag{Name: "--output", Path: "out.dir", Value: f.output})
+	}
+	study, err := sweep.Load(src)
+	if err != nil {
+		return nil, err
+	}
+	if study.Out.Dir == "" {
+		study.Out.Dir = dir
+	}
+	return study, nil
+}
+
+// isPath says whether a study's name means a file rather than an embedded study.
+func (s *state) isPath(name string) bool {
+	if ext := strings.ToLower(filepath.Ext(name)); ext == ".yaml" || ext == ".yml" {
+		return true
+	}
+	if strings.ContainsRune(name, '/') || strings.ContainsRune(name, filepath.Separator) {
+		return true
+	}
+	_, ok := s.exists(name)
+	return ok
+}

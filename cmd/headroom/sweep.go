@@ -1,0 +1,258 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"headroom/results"
+	"headroom/sweep"
+
+	"github.com/spf13/cobra"
+)
+
+func newSweep(s *state) *cobra.Command {
+	var f studyFlags
+	var workers int
+	var shard string
+	cmd := &cobra.Command{
+		Use:   "sweep [STUDY]",
+		Short: "Evaluate every case of a study into a Parquet dataset",
+		Long: `sweep evaluates a study, a YAML file or an embedded one, and writes a dataset: a
+directory of Parquet files. Without a study it runs the embedded preset into
+` + defaultDir + `.
+
+Running the same command again continues where it stopped, or shows the result at
+once when it is complete. Ctrl-C finishes and commits the parts in hand; a second
+one stops at once. The directory of another study is never touched.`,
+		Example: `  headroom sweep                                        # the preset, into ` + defaultDir + `
+  headroom sweep study.yaml -o runs.ds
+  headroom sweep study.yaml --set context=8Ki,32Ki --set 'micro_batch=1..8'
+  headroom sweep study.yaml -o /shared/runs.ds --shard 3/16   # on machine 3 of 16
+  headroom sweep seed --json --quiet                    # an embedded study, for a script`,
+		Args: atMost(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			part, err := parseShard(shard)
+			if err != nil {
+				return err
+			}
+			if workers < 0 {
+				return usage("0 means one a core", "--workers %d: write a positive number", workers)
+			}
+			if err := s.checkProgress(); err != nil {
+				return err
+			}
+			study, err := f.load(s, args)
+			if err != nil {
+				return err
+			}
+			return s.sweep(study, sweep.Options{Workers: workers, Shard: part, Engine: engineVersion})
+		},
+	}
+	f.register(cmd)
+	p := cmd.Flags()
+	p.IntVar(&workers, "workers", 0, "goroutines that evaluate; 0 is one a core")
+	p.StringVar(&shard, "shard", "", "only share `i/N` of the parts, for one of N processes over one directory")
+	p.StringVar(&s.Progress, "progress", "auto", "progress on standard error: auto, plain, json or none")
+	fixed(cmd, "progress", "auto", "plain", "json", "none")
+	return cmd
+}
+
+func (s *state) checkProgress() error {
+	if styles := []string{"auto", "plain", "json", "none"}; !slices.Contains(styles, s.Progress) {
+		return usage("use "+strings.Join(styles, ", "), "--progress %q is no style", s.Progress)
+	}
+	return nil
+}
+
+// parseShard reads i/N.
+func parseShard(text string) (sweep.Shard, error) {
+	if text == "" {
+		return sweep.Shard{}, nil
+	}
+	i, n, ok := strings.Cut(text, "/")
+	index, err1 := strconv.Atoi(i)
+	count, err2 := strconv.Atoi(n)
+	shard := sweep.Shard{Index: index, Count: count}
+	if !ok || err1 != nil || err2 != nil || shard == (sweep.Shard{}) || shard.Check() != nil {
+		return shard, usage("the third of sixteen is --shard 3/16", "--shard %q: write i/N with i from 1 to N", text)
+	}
+	return shard, nil
+}
+
+// sweepAnswer is `sweep --json`. Speeds are of this run, on this machine, and not
+// part of the dataset.
+type sweepAnswer struct {
+	Study string `json:"study"`
+	sweep.Summary
+	Workers        int               `json:"workers"`
+	Seconds        float64           `json:"seconds"`
+	CasesPerSecond float64           `json:"cases_per_second"`
+	AllocsPerCase  float64           `json:"allocations_per_case"`
+	PeakRSSBytes   int64             `json:"peak_rss_bytes"` // 0 where the system does not say
+	Best           []json.RawMessage `json:"best"`
+}
+
+// sweep runs a study and shows the best of what came out.
+func (s *state) sweep(study *sweep.Study, opt sweep.Options) error {
+	opt.Progress = new(sweep.Progress)
+	if opt.Workers == 0 {
+		opt.Workers = s.CPUs
+	}
+	s.Log.Info("sweep", "study", study.Name, "cases", study.Cases(), "dir", study.Out.Dir, "workers", opt.Workers)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	shown := s.startProgress(opt.Progress)
+	ctx, kill, stop := s.interruptible(shown)
+	opt.Kill = kill
+	sum, err := sweep.Run(ctx, study, opt)
+	signal := stop()
+	elapsed := time.Since(shown.begun)
+	shown.stop()
+	runtime.ReadMemStats(&after)
+	if errors.Is(err, sweep.ErrInterrupted) && signal != nil {
+		return s.interrupted(study, &sum, signal)
+	}
+	if err != nil {
+		return err
+	}
+
+	a := sweepAnswer{Study: study.Name, Summary: sum, Workers: opt.Workers, Seconds: elapsed.Seconds(), PeakRSSBytes: s.PeakRSS(), Best: []json.RawMessage{}}
+	if n := opt.Progress.Snapshot().Cases; n > 0 {
+		a.CasesPerSecond = float64(n) / elapsed.Seconds()
+		a.AllocsPerCase = float64(after.Mallocs-before.Mallocs) / float64(n)
+	}
+	if err := s.printSweep(study, &a, opt.Shard); err != nil {
+		return err
+	}
+	if len(sum.Failures) > 0 {
+		fail := sum.Failures[0]
+		return &failure{
+			err:  fmt.Errorf("%s could not be evaluated, the first is case %d: %s", plural(sum.Status["internal"], "case"), fail.Case, fail.Message),
+			hint: "this is a bug in headroom; the rows of these cases say status internal", code: exitInternal,
+		}
+	}
+	return nil
+}
+
+// interruptible returns a context that the first interrupt cancels and a channel
+// that the second closes. stop returns the signal that came first, if any.
+func (s *state) interruptible(shown *progress) (ctx context.Context, kill <-chan struct{}, stop func() signalled) {
+	ctx, cancel := context.WithCancel(context.Background())
+	now := make(chan struct{})
+	signals, release := s.Signals()
+	quit, first := make(chan struct{}), make(chan signalled, 1)
+	go func() {
+		for n := 0; ; n++ {
+			select {
+			case <-quit:
+				return
+			case sig := <-signals:
+				switch n {
+				case 0:
+					first <- sig
+					shown.say("finishing the parts in hand; interrupt again to stop at once")
+					cancel()
+				case 1:
+					close(now)
+				default:
+					s.Exit(exitInterrupted)
+				}
+			}
+		}
+	}()
+	return ctx, now, func() signalled {
+		release()
+		close(quit)
+		cancel()
+		select {
+		case sig := <-first:
+			return sig
+		default:
+			return nil
+		}
+	}
+}
+
+// interrupted tells how to go on.
+func (s *state) interrupted(study *sweep.Study, sum *sweep.Summary, signal signalled) error {
+	code := exitInterrupted
+	if signal == syscall.SIGTERM {
+		code = exitTerminated
+	}
+	words := make([]string, len(s.Args))
+	for i, a := range s.Args {
+		words[i] = quoted(a)
+	}
+	return &failure{
+		err:  fmt.Errorf("interrupted: %d of %s of %s are committed", sum.Done, plural(int64(sum.Parts), "part"), study.Out.Dir),
+		hint: "resume with: headroom " + strings.Join(words, " "), code: code,
+	}
+}
+
+// printSweep tells what a run did and shows the best rows.
+func (s *state) printSweep(study *sweep.Study, a *sweepAnswer, shard sweep.Shard) error {
+	d, err := openDataset(study.Out.Dir)
+	if err != nil {
+		return err
+	}
+	fits, err := results.CompileFilter("fits")
+	if err != nil {
+		return err
+	}
+	by, err := results.ParseSortKeys(bestOrder)
+	if err != nil {
+		return err
+	}
+	top, err := d.Top(context.Background(), results.TopOptions{Where: fits, By: by, Columns: summaryColumns, Limit: 10, Concurrency: s.CPUs})
+	if err != nil {
+		return err
+	}
+	if s.JSON {
+		if a.Best, err = jsonRows(top.Rows, summaryColumns); err != nil {
+			return err
+		}
+		return s.writeJSON(a)
+	}
+	if !s.Quiet {
+		s.tellRun(study, a, shard)
+	}
+	if err := s.printRows(&top, summaryColumns, true); err != nil {
+		return err
+	}
+	where := study.Out.Dir + "/data/*.parquet"
+	fmt.Fprintf(s.Stdout, "\ndataset: %s (%s, %s)\n", study.Out.Dir, plural(a.Rows, "row"), inGiB(a.Bytes))
+	fmt.Fprintf(s.Stdout, "rank it: headroom top %s --where 'fits && micro_batch >= 4'\n", quoted(study.Out.Dir))
+	fmt.Fprintf(s.Stdout, "query it: duckdb -c \"SELECT model, accelerator, max(context_tokens) FROM '%s' WHERE status = 'fits' GROUP BY ALL ORDER BY ALL\"\n", where)
+	return nil
+}
+
+// tellRun is the one summary line of a run, on standard error.
+func (s *state) tellRun(study *sweep.Study, a *sweepAnswer, shard sweep.Shard) {
+	switch {
+	case a.Written == 0 && a.Complete:
+		fmt.Fprintf(s.Stderr, "%s is complete: nothing to do\n", study.Out.Dir)
+	default:
+		done := a.Status["fits"] + a.Status["oom"] + a.Status["ruled_out"]
+		fmt.Fprintf(s.Stderr, "%s in %.2f s, %s/s on %s: %s fit, %s out of memory, %s ruled out\n",
+			plural(a.Cases, "case"), a.Seconds, short(a.CasesPerSecond), plural(int64(a.Workers), "worker"),
+			shareOf(a.Status["fits"], done), shareOf(a.Status["oom"], done), shareOf(a.Status["ruled_out"], done))
+	}
+	if a.Resumed > 0 && a.Written > 0 {
+		fmt.Fprintf(s.Stderr, "resumed: %s were committed before\n", plural(int64(a.Resumed), "part"))
+	}
+	if !a.Complete {
+		note := "other shards are still to come"
+		if shard.Count <= 1 {
+			note = "run the same command again"
+		}
+		fmt.Fprintf(s.Stderr, "%d of %d parts are committed: %s\n", a.Done, a.Parts, note)
+	}
+}
