@@ -1,14 +1,17 @@
 package arch
 
+import "strings"
+
 var _ = register(&family{
 	types:  []string{"bert", "roberta", "xlm-roberta", "camembert"},
 	source: "transformers/models/bert/modeling_bert.py (BertForMaskedLM), roberta/modeling_roberta.py (RobertaForMaskedLM)",
 	build:  buildBERT,
 })
 
-// buildBERT counts the masked-language model: learned positions and token types
-// with a norm after their sum, norms after the residual additions, and a head
-// of a dense layer, a norm and the tied table with a bias. RoBERTa is the same.
+// buildBERT counts the masked-language model, unless architectures names the bare
+// encoder with its pooler: learned positions and token types with a norm after
+// their sum, norms after the residual additions, and a head of a dense layer, a
+// norm and the tied table with a bias. RoBERTa is the same.
 func buildBERT(c *config, modelType string) *Model {
 	def := dims{vocab: 30522, hidden: 768, ffn: 3072, layers: 12, positions: 512}
 	if modelType != "bert" {
@@ -25,15 +28,33 @@ func buildBERT(c *config, modelType string) *Model {
 	m.Embedding.Positions = d.positions
 	m.Embedding.TokenTypes = c.dim(2, "type_vocab_size")
 	m.Embedding.Norm = layerNorm(d.hidden)
-	m.Head.Bias = true
-	m.Extras = []Extra{
-		{Name: "head transform", Shape: []int64{d.hidden, d.hidden}, Matrix: true},
-		{Name: "head transform bias", Shape: []int64{d.hidden}},
-		{Name: "head norm", Shape: []int64{d.hidden}, Count: 2},
+	if class := c.class(); strings.HasSuffix(class, "Model") {
+		m.Head = Head{None: true}
+		m.Extras = []Extra{
+			{Name: "pooler", Shape: []int64{d.hidden, d.hidden}, Matrix: true},
+			{Name: "pooler bias", Shape: []int64{d.hidden}},
+		}
+		c.note("counted as %s: a pooler, no language-model head", class)
+	} else {
+		m.Head.Bias = true
+		m.Extras = []Extra{
+			{Name: "head transform", Shape: []int64{d.hidden, d.hidden}, Matrix: true},
+			{Name: "head transform bias", Shape: []int64{d.hidden}},
+			{Name: "head norm", Shape: []int64{d.hidden}, Count: 2},
+		}
+		c.note("counted as a masked-language model: no pooler, a head with a dense layer")
 	}
 	a := h.attention().biases(true, true).norotary()
 	a.Bidirectional = true
 	m.uniform(d.layers, pre(Layer{Name: "encoder", Attention: a, FFN: &ffn, PostNorm: true}, layerNorm(d.hidden)))
-	c.note("counted as a masked-language model: no pooler, a head with a dense layer")
 	return m
+}
+
+// class is the first of architectures, the class that wrote the checkpoint.
+func (c *config) class() string {
+	for _, v := range c.list("architectures") {
+		s, _ := v.v.(string)
+		return s
+	}
+	return ""
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -159,11 +160,19 @@ func fold(name string) string {
 	return strings.Join(parts, "-")
 }
 
+// size matches the part of a folded name that says how large a model is.
+var size = regexp.MustCompile(`(^|-)(\d+x)?\d+[bm](-|$)`)
+
 // bare strips what names of one model differ in: the organisation, a maker's
 // prefix, and suffixes that say how a checkpoint was tuned or stored, none of
-// which changes its shapes.
+// which changes its shapes. Names without a size stay whole: in t5-base the
+// suffix is the size.
 func bare(name string) string {
-	s := "-" + fold(lastPart(name)) + "-"
+	s := fold(lastPart(name))
+	if !size.MatchString(s) {
+		return s
+	}
+	s = "-" + s + "-"
 	for _, w := range []string{"meta", "hf", "instruct", "chat", "base", "it", "pt", "text", "preview"} {
 		s = strings.ReplaceAll(s, "-"+w+"-", "-")
 	}
