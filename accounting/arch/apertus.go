@@ -12,10 +12,6 @@ func buildApertus(c *config, _ string) *Model {
 	d := c.dims(dims{vocab: 131072, hidden: 4096, ffn: 14336, layers: 32, positions: 65536})
 	h := c.heads(d.hidden, headDefaults{heads: 32})
 	bias := c.flag(false, "attention_bias")
-	c.refuse("mlp_bias", "Apertus' code has no feed-forward biases")
-	if c.has("qk_norm") && !c.flag(true, "qk_norm") {
-		c.fail("qk_norm", "is false; Apertus' code always normalises q and k")
-	}
 	c.ignore("post_norm")
 	c.refuse("post_norm", "Apertus' code normalises before its blocks")
 	ffn := plain(d.ffn, false, c.text("xielu", "hidden_act"))

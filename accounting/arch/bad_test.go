@@ -73,7 +73,9 @@ func TestBadConfigs(t *testing.T) {
 
 	// Keys that may change shapes and that nobody here understands.
 	f(llama(`"num_experts": 8`), `c.json:3:18: num_experts: headroom does not know this key for model_type "llama", and it may change shapes`)
-	f(llama(`"use_qk_norm": true`), `c.json:3:18: use_qk_norm: headroom does not know this key for model_type "llama", and it may change shapes`)
+	f(llama(`"use_qk_norm": true`), `c.json:3:18: use_qk_norm: is true, but that does not decide on norms on queries and keys in the code of model_type "llama"`)
+	f(`{"model_type": "qwen2", "qkv_bias": false}`, `c.json:1:37: qkv_bias: is false, but that does not decide on biases on queries, keys and values in the code of model_type "qwen2"`)
+	f(llama(`"use_secret_sauce": true`), `c.json:3:23: use_secret_sauce: headroom does not know this key for model_type "llama", and it may change shapes`)
 	f(llama(`"mlp_type": "moe"`), `c.json:3:15: mlp_type: headroom does not know this key for model_type "llama", and it may change shapes`)
 	f(llama(`"ffn_dim_multiplier": 1.3`), `c.json:3:25: ffn_dim_multiplier: headroom does not know this key for model_type "llama", and it may change shapes`)
 	f(llama(`"vision_config": {"hidden_size": 8}`), `c.json:3:20: vision_config: headroom does not know this key for model_type "llama", and it may change shapes`)

@@ -36,9 +36,6 @@ func buildBailing(c *config, modelType string) *Model {
 		"using_split_qkv_in_self_attention", "moe_router_enable_routed_scaling", "moe_router_topk_scaling_factor")
 	c.refuse("use_sliding_window", "the code has no sliding windows")
 	c.refuse("multi_gate", "routers of more than one gate are not read")
-	if c.has("use_rmsnorm") && !c.flag(true, "use_rmsnorm") {
-		c.fail("use_rmsnorm", "is false; the code has RMSNorm alone")
-	}
 	if second {
 		if c.flag(true, "use_qk_norm") {
 			a = a.qkNorms(RMSNorm)

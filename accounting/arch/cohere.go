@@ -28,7 +28,6 @@ func buildCohere(c *config, modelType string) *Model {
 		m.uniform(d.layers, l)
 		return m
 	}
-	c.refuse("use_qk_norm", "Cohere 2's code has no norms on q and k")
 	c.ignore("order_of_interleaved_layers", "position_embedding_type", "use_gated_activation", "use_embedding_sharing",
 		"use_parallel_block", "use_parallel_embedding", "rotary_pct", "layer_switch")
 	if n, ok := c.number(1, "head_dim"); ok && n != h.width {

@@ -16,7 +16,6 @@ func buildHunyuanMoE(c *config, _ string) *Model {
 	c.aliases("head_dim", "attention_head_dim")
 	h := c.heads(d.hidden, headDefaults{heads: 32})
 	bias := c.flag(false, "attention_bias")
-	c.refuse("mlp_bias", "Hunyuan's code has no feed-forward biases")
 	c.refuse("use_cla", "attention that shares keys and values across layers is not read")
 	a := h.attention().biases(bias, bias)
 	if c.flag(true, "use_qk_norm") {

@@ -83,7 +83,7 @@ func ImportBytes(name string, data []byte, opt Options) (*Model, error) {
 	c := d.object("", v)
 	m := c.importModel()
 	if len(d.errs) == 0 {
-		d.refuseUnread(m.Type)
+		d.refuseUnread(m)
 	}
 	if len(d.errs) == 0 {
 		if _, err := m.ParameterCount(); err != nil {

@@ -60,12 +60,19 @@ var harmlessPattern = regexp.MustCompile(`^(` + strings.Join([]string{
 	`(rope|yarn|mscale|ntk)_.*`,
 	`.*_(dtype|theta|coef|coeff|std|init|lr|loss|noise|alpha|beta|seed)`,
 	`output_(attentions|hidden_states|scores|logits|past)`, `return_dict.*`,
+	`use_(flash|fused|kernel|triton|apex|mem|recompute|checkpoint|dynamic|logit|cuda|quant|liger).*`,
+	`fused?_.*`, `.*_fusion`, `is_causal`,
+	`max_(.*_)?(length|len|tokens|seq_len|seqlen|batch_size)`, `.*_(seq_len|seq_length|seqlen)`,
 	`(init|initializer|optim|train|training|dataset|data|tokenizer|generation)_.*`,
 	`unsloth_.*`, `.*_version`, `.*_implementation`,
 }, "|") + `)$`)
 
-// shapeWord finds words that speak of shapes in keys whose value is a string,
-// a fraction or false: an unknown key of that sort is refused all the same.
+// variantWord finds words that speak of a variant of the architecture in keys
+// whose value is a string: an unknown key of that sort is refused.
+var variantWord = regexp.MustCompile(`(^|_)(type|types|arch|architecture|layout|pattern|norm|layernorm|position|positions|pos|mlp|ffn|layers?)(_|$)`)
+
+// shapeWord finds words that speak of sizes in keys whose value is a fraction:
+// an unknown key of that sort is refused.
 var shapeWord = regexp.MustCompile(`(^|_)(dim|dims|width|depth|ratio|expansion|mult|multiplier|size|hidden|rank|layers?|heads?|experts?|norm|layernorm|affine|position|positions|pos|mlp|ffn|moe|arch|type|types|pattern)(_|$)`)
 
 func words(s string) map[string]bool {
@@ -80,11 +87,22 @@ func words(s string) map[string]bool {
 // shape. A key is let through when its name is known to be harmless, or when
 // its value switches nothing on: null, false, zero, or empty. So a config with
 // an addition that headroom has never heard of is refused, not guessed at.
-func (d *document) refuseUnread(modelType string) {
+func (d *document) refuseUnread(m *Model) {
 	for _, c := range d.all {
 		for _, k := range c.obj.keys {
 			v := c.obj.at[k]
-			if c.read[k] || harmlessKeys[k] || harmlessPattern.MatchString(k) || !meaningful(k, v) {
+			if c.read[k] || harmlessKeys[k] || harmlessPattern.MatchString(k) {
+				continue
+			}
+			if on, ok := v.v.(bool); ok {
+				if what, known, holds := m.asserts(k, on); known {
+					if !holds {
+						c.fail(k, "is %v, but that does not decide on %s in the code of model_type %q", on, what, m.Type)
+					}
+					continue
+				}
+			}
+			if !meaningful(k, v) {
 				continue
 			}
 			hint := ""
@@ -98,7 +116,7 @@ func (d *document) refuseUnread(modelType string) {
 			if near := suggest.Nearest(k, known, 1); len(near) > 0 {
 				hint = "; did you mean " + near[0] + "?"
 			}
-			c.fail(k, "headroom does not know this key for model_type %q, and it may change shapes%s", modelType, hint)
+			c.fail(k, "headroom does not know this key for model_type %q, and it may change shapes%s", m.Type, hint)
 		}
 	}
 }
@@ -111,7 +129,7 @@ func meaningful(key string, v *value) bool {
 	case bool:
 		return x
 	case string:
-		return x != "" && shapeWord.MatchString(key)
+		return x != "" && variantWord.MatchString(key)
 	case json.Number:
 		f, err := x.Float64()
 		switch {

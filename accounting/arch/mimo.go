@@ -8,9 +8,6 @@ var _ = register(&family{
 
 // buildMiMo: Qwen2's body, biases on q, k and v always, with prediction layers.
 func buildMiMo(c *config, modelType string) *Model {
-	if c.has("attention_bias") && !c.flag(true, "attention_bias") {
-		c.fail("attention_bias", "is false; MiMo's attention is Qwen2's, with biases on q, k and v")
-	}
 	m := buildQwen2(c, modelType)
 	m.MTP = predictionLayers(c.count(0, "num_nextn_predict_layers"), m.Hidden, m.Kinds[0])
 	return m

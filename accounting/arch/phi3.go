@@ -11,9 +11,6 @@ var _ = register(&family{
 func buildPhi3(c *config, _ string) *Model {
 	d := c.dims(dims{vocab: 32064, hidden: 3072, ffn: 8192, layers: 32, positions: 4096})
 	h := c.heads(d.hidden, headDefaults{heads: 32})
-	c.refuse("attention_bias", "Phi-3's code has no biases")
-	c.refuse("mlp_bias", "Phi-3's code has no biases")
-	c.refuse("lm_head_bias", "Phi-3's code has no biases")
 	c.ignore("embd_layer", "img_processor", "audio_processor", "vision_lora", "speech_lora")
 	for _, tower := range []string{"img_processor", "audio_processor", "vision_lora", "speech_lora"} {
 		if c.has(tower) {

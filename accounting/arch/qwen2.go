@@ -11,9 +11,6 @@ func buildQwen2(c *config, _ string) *Model {
 	d := c.dims(dims{vocab: 151936, hidden: 4096, ffn: 22016, layers: 32, positions: 32768})
 	h := c.heads(d.hidden, headDefaults{heads: 32, kv: 32})
 	ffn := gated(d.ffn, false, c.text("silu", "hidden_act"))
-	if !c.flag(true, "qkv_bias") {
-		c.fail("qkv_bias", "is false; Qwen2's code always has biases on q, k and v")
-	}
 	m := c.newModel(d, rms(d.hidden), false)
 	window, kind := c.qwenWindows(d.layers)
 	m.stack(d.layers, func(i int64) Layer {
