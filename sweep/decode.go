@@ -263,6 +263,12 @@ func named(kind string, find func(string) (string, error)) func(*decoder, *leaf)
 		var values []grids.Value
 		var at []place
 		d.texts(x, func(p place, s string) {
+			if s == "all" && kind == "accelerator" {
+				for _, slug := range hardware.Builtin().Slugs() {
+					values, at = append(values, grids.StringValue(slug)), append(at, p)
+				}
+				return
+			}
 			name, err := find(s)
 			if err != nil {
 				d.unknown(p, kind, s, err)

@@ -133,6 +133,11 @@ func (s *Study) price(slug string) (float64, error) {
 	return rows[0].PerGPUHourUSD, nil
 }
 
+// maxKernels bounds each cache of compiled models, some tens of kilobytes apiece.
+// A full cache is emptied: cases come in grid order, so that what was in use is
+// soon back.
+const maxKernels = 256
+
 // kernel compiles a model, once for all workers.
 func (e *engine) kernel(key kernelKey) (*kernel, error) {
 	e.mu.Lock()
@@ -161,6 +166,9 @@ func (e *engine) kernel(key kernelKey) (*kernel, error) {
 	}
 	k := &kernel{model: model.Name, profile: c.Profile, recipe: c.Recipe, context: c.Setting.Context}
 	k.compiled, k.err = c.Compile()
+	if len(e.compiled) >= maxKernels {
+		clear(e.compiled)
+	}
 	e.compiled[key] = k
 	return k, nil
 }
@@ -285,6 +293,9 @@ func (v *evaluator) choose() error {
 		var err error
 		if k, err = v.engine.kernel(v.key); err != nil {
 			return err
+		}
+		if len(v.kernels) >= maxKernels {
+			clear(v.kernels)
 		}
 		v.kernels[v.key] = k
 	}

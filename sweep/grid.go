@@ -141,15 +141,12 @@ func (b *specBuilder) models() {
 			return grids.Value{}, err
 		}
 		a = a.PerDevice()
-		n, known := a.GPUsPerNode.Get()
-		if !known {
-			// A card that is sold singly: what its fast fabric joins, itself as a rule.
-			n, known = a.ScaleUpDomain.Get()
+		if n, known := a.GPUsPerNode.Get(); known {
+			return grids.IntValue(n), nil
 		}
-		if !known {
-			return grids.Value{}, errors.New("the catalog does not say how many " + a.Slug + " a node holds")
-		}
-		return grids.IntValue(n), nil
+		// A card that is sold singly: what its fast fabric joins, as a rule itself. A
+		// node holds one at least.
+		return grids.IntValue(a.ScaleUpDomain.Or(1)), nil
 	})
 	b.derive("usable_bytes", grids.Int, []string{"accelerator"}, func(args []grids.Value) (grids.Value, error) {
 		a, err := hardware.Lookup(args[0].Text())

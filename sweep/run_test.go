@@ -347,6 +347,31 @@ func TestRowsDoNotAllocate(t *testing.T) {
 	}))
 }
 
+// More models than the caches hold give the same rows as one by one, and memory
+// stays where it is.
+func TestCachesAreBounded(t *testing.T) {
+	s := loadText(t, `
+grid:
+  micro_batch: [1, 2]
+  model: {family: llama-3, params: 1B..1300M:1M}
+  accelerator: [h100-sxm]`)
+	e, err := newEngine(s)
+	require.NoError(t, err)
+	v := newEvaluator(e)
+	peaks := map[string][]int64{}
+	for c := s.grid.Cursor(0, s.Cases()); c.Next(); {
+		require.Nil(t, v.next(c))
+		peaks[v.row.Model] = append(peaks[v.row.Model], v.row.WeightsBytes)
+		require.LessOrEqual(t, len(e.compiled), maxKernels)
+		require.LessOrEqual(t, len(v.kernels), maxKernels)
+	}
+	require.Len(t, peaks, 301)
+	for model, two := range peaks {
+		require.Len(t, two, 2, model)
+		require.Equal(t, two[0], two[1], model)
+	}
+}
+
 // Cases in cursor order, evaluated into rows that nobody writes.
 func BenchmarkEvaluate(b *testing.B) {
 	for _, study := range []string{DefaultPreset, "seed"} {

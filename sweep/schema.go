@@ -52,7 +52,7 @@ var fields = []field{
 	{path: "grid.global_batch", doc: "sequences an optimizer step", decode: sizes(1, maxCount)},
 	{path: "grid.global_batch_tokens", doc: "tokens an optimizer step, in place of global_batch", decode: sizes(1, maxContext)},
 	{path: "grid.micro_batch", doc: "sequences a rank runs at once", decode: sizes(1, maxCount)},
-	{path: "grid.accelerator", doc: "accelerators by catalog name", decode: named("accelerator", accelerator)},
+	{path: "grid.accelerator", doc: "accelerators by catalog name, or all", decode: named("accelerator", accelerator)},
 	{path: "grid.gpus", doc: "number of accelerators", decode: sizes(1, maxCount)},
 	{path: "grid.plan", doc: "auto: every parallel plan that divides", single: true, decode: (*decoder).plan},
 	{path: "grid.tp", doc: "tensor parallel size", decode: sizes(1, maxCount)},
