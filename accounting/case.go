@@ -25,7 +25,7 @@ type Options struct {
 	Schedule                            string
 
 	UsableBytes int64  // what the accelerator offers; 0 = not asked
-	Convention  string // causal or full
+	Convention  string // causal or full; empty = the profile's own
 	// WithEmbedding counts the token embedding that the profile `seed` leaves out.
 	WithEmbedding bool
 }
@@ -86,7 +86,7 @@ func (o Options) Resolve() (*Case, error) {
 	x := &c.Setting
 	schedule, err := ParseSchedule(orDefault(o.Schedule, OneFOneB.String()))
 	fail(err)
-	x.Convention, err = ParseConvention(orDefault(o.Convention, "causal"))
+	x.Convention, err = ParseConvention(orDefault(o.Convention, c.Profile.Convention.String()))
 	fail(err)
 	x.UsableBytes = o.UsableBytes
 	x.Tokens = o.Tokens

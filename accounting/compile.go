@@ -42,6 +42,7 @@ type compiledSection struct {
 	// one vocabulary row.
 	weights   [numWeightShards]int64
 	untrained int64
+	left      [numWeightShards]int64 // of components that the memory sum leaves out
 	// moments is the optimizer's moments in bytes, in the same classes.
 	moments  [numWeightShards]int64
 	shapes   []paramShape // for shards that pad each tensor (FSDP)
@@ -143,7 +144,13 @@ func compileSection(l *Ledger, s *Section) (compiledSection, error) {
 	}
 	for i := range s.Components {
 		comp := &s.Components[i]
-		if !comp.Excluded {
+		if comp.Excluded {
+			for j := range comp.Weights {
+				if err := cs.leaveOut(s, &comp.Weights[j]); err != nil {
+					return cs, err
+				}
+			}
+		} else {
 			for j := range comp.Weights {
 				if err := cs.addWeight(l, s, &comp.Weights[j]); err != nil {
 					return cs, err
@@ -176,6 +183,17 @@ func compileSection(l *Ledger, s *Section) (compiledSection, error) {
 		}
 	}
 	return cs, nil
+}
+
+// leaveOut counts a weight whose memory the profile's sum leaves out: it still is
+// a parameter.
+func (cs *compiledSection) leaveOut(s *Section, w *Tensor) error {
+	n, err := w.Elems().Eval(&s.Values)
+	if w.Shard == ByVocab {
+		n /= s.Values[SymV]
+	}
+	cs.left[w.Shard] += n
+	return err
 }
 
 func (cs *compiledSection) addWeight(l *Ledger, s *Section, w *Tensor) error {

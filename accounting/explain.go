@@ -152,7 +152,7 @@ func (c *Case) Explain(tensors bool) (*Explanation, error) {
 	}
 	e.FLOPs = c.flopsFields(k, &r)
 	e.Memory = c.memoryFields(&r.Memory)
-	e.Algebra = k.Ledger.At(c.Setting.MicroBatch, c.Setting.Context).algebra()
+	e.Algebra = k.algebra(&c.Setting)
 	if e.Ledger, err = c.rows(k, tensors); err != nil {
 		return nil, err
 	}
@@ -213,7 +213,11 @@ func (c *Case) memoryFields(m *Memory) MemoryFields {
 // algebra writes each section in one line. When everything is of one type, the
 // line counts elements, states and activations together, as on paper; otherwise
 // states are bytes a parameter and activations bytes.
-func (l *Ledger) algebra() map[string]string {
+//
+// A model with layers of one kind has a line "layer"; of several kinds, a line for
+// each and "layer" for the most frequent one.
+func (c *Compiled) algebra(x *Setting) map[string]string {
+	l := c.Ledger.At(x.MicroBatch, x.Context)
 	out := map[string]string{}
 	p := &l.Recipe.Precision
 	state := p.WeightBytes + p.GradientBytes + p.MasterBytes + l.Recipe.Optimizer.MatrixMoments*p.MomentBytes
@@ -234,6 +238,7 @@ func (l *Ledger) algebra() map[string]string {
 	if uniform > 0 {
 		out["unit"] = fmt.Sprintf("elements of %d bytes", uniform)
 	}
+	var commonest int64
 	for i := range l.Sections {
 		s := &l.Sections[i]
 		parameters, saved := s.Sum((*Component).Parameters), s.Sum((*Component).SavedBytes)
@@ -241,10 +246,31 @@ func (l *Ledger) algebra() map[string]string {
 		if uniform > 0 {
 			line = parameters.Scale(state / uniform).Plus(s.Sum((*Component).SavedElems))
 		}
-		out[s.Name] = line.Simplify(&s.Values).String()
-		out[s.Name+"_parameters"] = parameters.Simplify(&s.Values).String()
-		out[s.Name+"_activations"] = saved.Simplify(&s.Values).String()
-		out[s.Name+"_forward_flops"] = s.Sum((*Component).FLOPs).Simplify(&s.Values).String()
+		flops := s.Sum((*Component).FLOPs)
+		switch span := c.sections[i].span(x.Context, x.Convention); span {
+		case float64(x.Context):
+			flops = flops.rename(SymSpan, SymS)
+		default:
+			out["S̄"] = fmt.Sprintf("keys a query looks at, on average: %g here", span)
+		}
+		write := func(name string) {
+			out[name] = line.Simplify(&s.Values).String()
+			out[name+"_parameters"] = parameters.Simplify(&s.Values).String()
+			out[name+"_activations"] = saved.Simplify(&s.Values).String()
+			out[name+"_forward_flops"] = flops.Simplify(&s.Values).String()
+		}
+		name := s.Name
+		if s.Role == RoleLayer {
+			name = "layer " + s.Name
+			if s.Count > commonest {
+				commonest = s.Count
+				write("layer")
+			}
+			if s.Count == l.Model.Layers() {
+				continue
+			}
+		}
+		write(name)
 	}
 	return out
 }

@@ -163,6 +163,17 @@ func abs64(a int64) uint64 {
 	return uint64(a)
 }
 
+// rename replaces one symbol by another.
+func (e Expr) rename(from, to Symbol) Expr {
+	var out Expr
+	for _, m := range e {
+		m.Pow[to] += m.Pow[from]
+		m.Pow[from] = 0
+		out = out.add(m)
+	}
+	return out
+}
+
 // Simplify rewrites e with what the values allow a person to write shorter:
 // h·d_h = d, g = h, d_v = d_h, a feed-forward width that is a whole multiple of
 // d. "4d" is printed only where f really is 4d.

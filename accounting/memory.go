@@ -67,6 +67,7 @@ type memoryRules struct {
 // micro-batch: computed once a case, whatever the number of stages.
 type sectionCost struct {
 	dense, expert               int64 // parameters
+	left                        int64 // parameters that the memory sum leaves out
 	denseMoments, expertMoments int64 // optimizer moments, bytes
 	denseShard, expertShard     int64 // parameters after ZeRO cuts them
 	saved, work                 int64 // bytes kept for backward; working set of backward
@@ -136,6 +137,7 @@ func (c *Compiled) price(st *stage, costs []sectionCost) ([]sectionCost, error) 
 		d := divisors(p, cs.kvHeads)
 		var k sectionCost
 		k.dense, k.expert = perRank(&cs.weights, st.rows, &d)
+		k.left, _ = perRank(&cs.left, st.rows, &d)
 		k.denseMoments, k.expertMoments = perRank(&cs.moments, st.rows, &d)
 		k.denseShard, k.expertShard = c.shards(st, cs, k.dense, k.expert)
 		var err error
@@ -192,7 +194,7 @@ func (c *Compiled) stageMemory(st stage, q int64, m *Memory) error {
 			return err
 		}
 	}
-	m.ParametersPerRank = st.dense + st.expert
+	m.ParametersPerRank = st.dense + st.expert + st.left
 	if c.Ledger.Profile.memory.style == styleAutograd {
 		return c.autogradPeak(&st, last, m)
 	}
@@ -222,6 +224,7 @@ func (c *Compiled) hold(st *stage, section int, n int64, size *int64, m *Memory)
 func (st *stage) states(k *sectionCost, n int64) {
 	st.dense += k.dense * n
 	st.expert += k.expert * n
+	st.left += k.left * n
 	st.denseMoments += k.denseMoments * n
 	st.expertMoments += k.expertMoments * n
 	st.denseShard += k.denseShard * n

@@ -21,6 +21,8 @@ type Profile struct {
 	Optimizer  string
 	Attention  AttentionKernel
 	ZeRO       int64
+	// Convention of attention FLOPs; the zero value is causal.
+	Convention Convention
 	SP         bool // sequence parallelism wherever tp > 1
 	// Saved attaches to each component of a section what autograd keeps.
 	Saved func(m *arch.Model, r Recipe, s *Section)

@@ -134,7 +134,13 @@ func printAlgebra(w io.Writer, e *accounting.Explanation) {
 		if r.Count > 1 {
 			name = fmt.Sprintf("%s (one of %d)", name, r.Count)
 		}
-		t.add(name, dash(e.Algebra[r.Section]))
+		line, ok := e.Algebra[r.Section]
+		for _, key := range []string{"layer " + r.Section, "layer"} {
+			if !ok {
+				line, ok = e.Algebra[key]
+			}
+		}
+		t.add(name, dash(line))
 	}
 	t.write(w, "  ", plain)
 }
