@@ -405,7 +405,7 @@ func TestWriterRefuses(t *testing.T) {
 	f("results: case 49 cannot follow here: the part takes cases from 50 up to 99", write(49))
 	f("results: case 100 cannot follow here: the part takes cases from 50 up to 99", write(100))
 	f("results: case 60 cannot follow here: the part takes cases from 61 up to 99", write(60, 60))
-	f("results: case 50: forward_flops is NaN; a row holds finite numbers only", func(w *PartWriter) error {
+	f("results: case 50: forward_causal_flops is NaN; a row holds finite numbers only", func(w *PartWriter) error {
 		zero := 0.0
 		return w.Write(&Row{CaseID: 50, Status: StatusFits, ForwardFLOPs: zero / zero})
 	})

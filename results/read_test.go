@@ -139,7 +139,7 @@ func TestFilter(t *testing.T) {
 	f("headroom_bytes < -1*GB", func(r Row) bool { return r.HeadroomBytes < -1_000_000_000 })
 	f("price_usd_per_gpu_hour < 3", func(r Row) bool { return r.PriceUSDPerGPUHour == 2.99 })
 	f("price_usd_per_gpu_hour > 0", func(r Row) bool { return r.PriceUSDPerGPUHour == 2.99 })
-	f("forward_flops / tokens_per_step > 1e8", func(r Row) bool { return r.ForwardFLOPs/float64(r.TokensPerStep) > 1e8 })
+	f("forward_causal_flops / tokens_per_step > 1e8", func(r Row) bool { return r.ForwardFLOPs/float64(r.TokensPerStep) > 1e8 })
 	f("max(tp, zero) == 2", func(r Row) bool { return max(r.TP, r.ZeRO) == 2 })
 	f("case_id % 7 == 3", func(r Row) bool { return r.CaseID%7 == 3 })
 }
@@ -224,7 +224,7 @@ func TestTop(t *testing.T) {
 	f("tp,-micro_batch,model", "", 100) // ties
 	f("price_usd_per_gpu_hour", "", 4999)
 	f("-price_usd_per_gpu_hour,sp", "", 4999)
-	f("-forward_flops", "case_id < 10", 50)
+	f("-forward_causal_flops", "case_id < 10", 50)
 	f("model", "tp == 99", 5)
 
 	keys := []SortKey{{Column: "peak_bytes"}}
@@ -236,9 +236,9 @@ func TestTop(t *testing.T) {
 	_, err = d.Top(t.Context(), TopOptions{})
 	require.EqualError(t, err, "results: limit is 0: must be at least 1")
 	_, err = ParseSortKeys("-tp, modle")
-	require.EqualError(t, err, `unknown column "modle": did you mean model or model_flops_step?`)
+	require.EqualError(t, err, `unknown column "modle": did you mean model or model_step_causal_flops?`)
 	_, err = d.Top(t.Context(), TopOptions{By: []SortKey{{Column: "modle"}}, Limit: 1})
-	require.EqualError(t, err, `unknown column "modle": did you mean model or model_flops_step?`)
+	require.EqualError(t, err, `unknown column "modle": did you mean model or model_step_causal_flops?`)
 	_, err = d.Top(t.Context(), TopOptions{Limit: 1, Where: filter(t, "1000 % zero == 0"), Concurrency: 3})
 	require.ErrorContains(t, err, "case 0: runtime error: integer divide by zero")
 }

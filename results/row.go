@@ -69,10 +69,10 @@ type Row struct {
 	UsableBytes      int64 `parquet:"usable_bytes,dict" unit:"bytes" doc:"memory a process can allocate on the accelerator"`
 	HeadroomBytes    int64 `parquet:"headroom_bytes,delta" unit:"bytes" doc:"usable_bytes − peak_bytes; negative is the shortfall"`
 
-	ForwardFLOPs       float64 `parquet:"forward_flops,split" unit:"FLOP" doc:"one forward pass of the global batch, all ranks"`
-	ModelFLOPsStep     float64 `parquet:"model_flops_step,split" unit:"FLOP" doc:"forward and backward of one step, all ranks, without recomputation"`
-	HardwareFLOPsStep  float64 `parquet:"hardware_flops_step,split" unit:"FLOP" doc:"forward and backward of one step, all ranks, with recomputation"`
-	OptimizerFLOPsStep float64 `parquet:"optimizer_flops_step,split" unit:"FLOP" doc:"one optimizer update, all parameters once"`
+	ForwardFLOPs       float64 `parquet:"forward_causal_flops,split" unit:"FLOP" doc:"one forward pass of the global batch, all ranks, attention counted as half of S²"`
+	ModelFLOPsStep     float64 `parquet:"model_step_causal_flops,split" unit:"FLOP" doc:"forward and backward of one step, all ranks, attention counted as half of S², without recomputation"`
+	HardwareFLOPsStep  float64 `parquet:"hardware_step_causal_flops,split" unit:"FLOP" doc:"forward and backward of one step, all ranks, attention counted as half of S², with recomputation"`
+	OptimizerFLOPsStep float64 `parquet:"optimizer_step_flops,split" unit:"FLOP" doc:"one optimizer update, all parameters once"`
 	TokensPerStep      int64   `parquet:"tokens_per_step,dict" unit:"tokens" doc:"tokens of one optimizer step: global_batch × context_tokens"`
 
 	PriceUSDPerGPUHour float64 `parquet:"price_usd_per_gpu_hour,optional,dict" unit:"USD/GPU/h" doc:"price of one accelerator for one hour; NULL when the catalog has no price"`

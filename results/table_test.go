@@ -13,7 +13,7 @@ func TestTable(t *testing.T) {
 	rows := []Row{testRow(0), testRow(3), testRow(12345)}
 	rows[1].Model = "a|b\x1b[31m\n训练"
 	table, err := NewTable(rows, "case_id", "model", "status", "tp", "sp", "context_tokens", "peak_bytes", "headroom_bytes",
-		"forward_flops", "model_flops_step", "price_usd_per_gpu_hour")
+		"forward_causal_flops", "model_step_causal_flops", "price_usd_per_gpu_hour")
 	require.NoError(t, err)
 	table.Columns = append(table.Columns, Column{Name: "mfu", Type: "float64", Unit: "ratio"})
 	for i, x := range []any{0.41234567, nil, 1.0} {
@@ -40,7 +40,7 @@ func TestTableEdges(t *testing.T) {
 	for _, f := range Formats() {
 		var b strings.Builder
 		require.NoError(t, (&Table{}).Write(&b, f))
-		none, err := NewTable(nil, "tp", "forward_flops")
+		none, err := NewTable(nil, "tp", "forward_causal_flops")
 		require.NoError(t, err)
 		require.NoError(t, none.Write(&b, f))
 		some, err := NewTable([]Row{testRow(1)}, "tp")

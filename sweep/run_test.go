@@ -171,6 +171,7 @@ func TestRowsEqualSingleCases(t *testing.T) {
 					gpu, err = hardware.Lookup(value.Text())
 					require.NoError(t, err)
 					o.UsableBytes = gpu.PerDevice().UsableBytes
+					o.Convention = "causal" // as the names of the columns say
 				case name == "zero":
 					z := value.Int()
 					o.ZeRO = &z

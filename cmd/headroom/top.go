@@ -27,7 +27,7 @@ const bestOrder = "-parameters_total,-tokens_per_step,price_usd_per_gpu_hour,-he
 // that say nothing in any of the rows.
 var summaryColumns = []string{
 	"case_id", "model", "accelerator", "recipe", "context_tokens", "micro_batch", "global_batch", "gpus",
-	"tp", "pp", "vpp", "cp", "ep", "dp", "zero", "recompute", "peak_bytes", "headroom_bytes", "model_flops_step", "price_usd_per_gpu_hour", "status",
+	"tp", "pp", "vpp", "cp", "ep", "dp", "zero", "recompute", "peak_bytes", "headroom_bytes", "model_step_causal_flops", "price_usd_per_gpu_hour", "status",
 }
 
 // silent are the values with which a column of the plan says nothing.
