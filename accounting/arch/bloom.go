@@ -9,7 +9,7 @@ var _ = register(&family{
 // buildBloom: ALiBi instead of positions, a norm after the embedding, biases
 // everywhere, a tied head. Early configs call the width n_embed.
 func buildBloom(c *config, _ string) *Model {
-	c.aliases("n_embed", "hidden_size")
+	c.aliases("hidden_size", "n_embed")
 	d := c.dims(dims{vocab: 250880, hidden: 64, layers: 2})
 	h := c.heads(d.hidden, headDefaults{heads: 8, fixed: true})
 	c.ignore("slow_but_exact", "offset_alibi", "skip_bias_add", "skip_bias_add_qkv", "masked_softmax_fusion",

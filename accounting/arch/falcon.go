@@ -11,7 +11,7 @@ var _ = register(&family{
 // says so). multi_query: one key/value head, one norm when parallel. Neither:
 // full heads, and two norms unless parallel.
 func buildFalcon(c *config, _ string) *Model {
-	c.aliases("n_embed", "hidden_size")
+	c.aliases("hidden_size", "n_embed")
 	d := c.dims(dims{vocab: 65024, hidden: 4544, layers: 32, positions: 2048})
 	h := heads{q: c.dim(71, "num_attention_heads", "n_head")}
 	h.width = c.perHead(d.hidden, h.q)
