@@ -17,7 +17,7 @@ type Memory struct {
 	SavedTotalBytes    int64 // autograd's saved tensors at the end of forward, one micro-batch
 	WeightCopiesBytes  int64 // autocast's 16-bit copies of weights, kept beside them
 	SavedPerLayerBytes int64 // of the largest kind of layer
-	AllocatedBytes     int64 // torch.cuda.max_memory_allocated
+	AllocatedBytes     int64 // torch.cuda.max_memory_allocated: with the workspaces of libraries
 	ReservedBytes      int64 // torch.cuda.max_memory_reserved
 	ParametersPerRank  int64 // of this stage, before ZeRO cuts them
 }
@@ -58,6 +58,9 @@ const (
 type memoryRules struct {
 	style   memoryStyle
 	runtime runtimeRules
+	// vocabMultiple: the vocabulary is padded to this many rows a tensor-parallel rank
+	// (Megatron's --make-vocab-size-divisible-by, 128 unless changed).
+	vocabMultiple int64
 	// rootGathered: FSDP2 until mid 2025 kept the root group (embedding, final norm,
 	// head) gathered from forward to backward.
 	rootGathered bool
@@ -318,9 +321,9 @@ func (m *Memory) finish(c *Compiled, p *Plan) error {
 			return ErrOverflow
 		}
 	}
-	m.AllocatedBytes = sum
+	m.AllocatedBytes = sum + c.Ledger.Profile.memory.runtime.workspaceBytes
 	r := &c.Ledger.Profile.memory.runtime
-	m.ReservedBytes = r.reserved(sum)
+	m.ReservedBytes = r.reserved(m.AllocatedBytes)
 	m.RuntimeBytes = r.device(m.ReservedBytes, p) - sum
 	m.PeakBytes = sum + m.RuntimeBytes
 	return nil

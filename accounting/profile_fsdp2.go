@@ -135,7 +135,7 @@ func fsdp2Saved(m *arch.Model, r Recipe, s *Section, code normCode) {
 				keep(component, name, dt, shard, shape...)
 			}, func(component string, width Expr, shard Shard, _ arch.NormKind) {
 				keep(component, "input", half, shard, width)
-			}, half)
+			}, half, false)
 		} else {
 			input("qkv", 3)
 			keep("qkv", "q", half, TokensTP, q)

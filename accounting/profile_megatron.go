@@ -17,13 +17,18 @@ var megatronProfile = Profile{
 	MaxZeRO:   3,
 	Parallel:  true,
 	Saved:     func(m *arch.Model, r Recipe, s *Section) { megatronSaved(m, r, s, false) },
-	Work:      megatronWork,
-	memory:    memoryRules{style: styleBuffers, runtime: megatronRuntime},
+	Work:      func(_ *arch.Model, r Recipe, s *Section) []Tensor { return megatronWork(r, s, false) },
+	memory:    memoryRules{style: styleBuffers, runtime: torchRuntime, vocabMultiple: megatronVocabMultiple},
 }
 
-// megatron2023Profile is the same before SwiGLU and RMSNorm were fused: the
-// activation's pieces and the normalised value are kept as well, 20 + 8r bytes a
-// token and width instead of 14 + 6k + 6r.
+// megatronVocabMultiple is the default of --make-vocab-size-divisible-by.
+const megatronVocabMultiple = 128
+
+// megatron2023Profile is the same before SwiGLU and rotary positions were fused:
+// 20 + 8r bytes a token and width instead of 14 + 6k + 6r. Flash attention takes
+// contiguous copies of q, k and v and its output is copied back to [s, b, d]; SiLU
+// keeps its output apart; the TorchScript of bias, dropout and residual keeps its
+// masks even where dropout is 0.
 var megatron2023Profile = Profile{
 	Name:      "megatron-2023",
 	Summary:   "Megatron-LM of 2023: unfused SwiGLU and RMSNorm",
@@ -34,8 +39,8 @@ var megatron2023Profile = Profile{
 	MaxZeRO:   1,
 	Parallel:  true,
 	Saved:     func(m *arch.Model, r Recipe, s *Section) { megatronSaved(m, r, s, true) },
-	Work:      megatronWork,
-	memory:    memoryRules{style: styleBuffers, runtime: megatronRuntime},
+	Work:      func(_ *arch.Model, r Recipe, s *Section) []Tensor { return megatronWork(r, s, true) },
+	memory:    memoryRules{style: styleBuffers, runtime: torchRuntime, vocabMultiple: megatronVocabMultiple},
 }
 
 func megatronSaved(m *arch.Model, r Recipe, s *Section, unfused bool) {
@@ -55,9 +60,6 @@ func megatronSaved(m *arch.Model, r Recipe, s *Section, unfused bool) {
 			stats = Int(2) // mean and reciprocal deviation
 		}
 		keep(component, "statistics", FP32, shard, "/torch_norm.py", stats)
-		if unfused {
-			keep(component, "normalised", half, shard, " (2023): x·rsqrt before the weight", width)
-		}
 	}
 	switch s.Role {
 	case RoleEmbedding:
@@ -88,8 +90,8 @@ func megatronSaved(m *arch.Model, r Recipe, s *Section, unfused bool) {
 		if l.InputNorm.Kind != arch.NoNorm {
 			norm("input_norm", symD, TokensSP, l.InputNorm.Kind)
 		}
-		megatronAttention(r, s, keep, norm, half)
-		if r.Dropout > 0 {
+		megatronAttention(r, s, keep, norm, half, unfused)
+		if r.Dropout > 0 || unfused {
 			keep("out", "dropout_mask", Bool, TokensSP, "/../fusions/fused_bias_dropout.py", symD)
 			ffnOut := "down"
 			if l.MoE != nil {
@@ -113,7 +115,7 @@ type keepFunc func(component, name string, dt DType, shard Shard, source string,
 
 // megatronAttention follows attention.py: the fused qkv projection, rotary
 // positions, core attention and the output projection.
-func megatronAttention(r Recipe, s *Section, keep keepFunc, norm func(string, Expr, Shard, arch.NormKind), half DType) {
+func megatronAttention(r Recipe, s *Section, keep keepFunc, norm func(string, Expr, Shard, arch.NormKind), half DType, unfused bool) {
 	const source = "/attention.py"
 	a := &s.Layer.Attention
 	q, k, v := Prod(SymH, SymK), Prod(SymG, SymK), Prod(SymG, SymKV)
@@ -136,15 +138,26 @@ func megatronAttention(r Recipe, s *Section, keep keepFunc, norm func(string, Ex
 		keep("kv_up", "kv_up_output", half, TokensTP, mla, Prod(SymH, SymNope).Plus(Prod(SymH, SymKV)))
 	} else {
 		keep("qkv", "input", half, TokensSP, source, symD)
-		// One matrix makes q, k and v; v stays a view of its output, so the whole
-		// output lives on. With rotary positions or head norms q and k are new tensors.
-		keep("qkv", "qkv_output_q", half, TokensTP, source+": v is a view of the fused output", q)
-		keep("qkv", "qkv_output_kv", half, TokensKV, source+": v is a view of the fused output", k.Plus(v))
-		if a.RotaryDim > 0 {
-			keep("qkv", "q_rotated", half, TokensTP, "/../models/common/embeddings/rope_utils.py", q)
-			keep("qkv", "k_rotated", half, TokensKV, "/../models/common/embeddings/rope_utils.py", k)
-			// cos and sin of every position, made by each layer and not cut by tp.
-			s.keep("qkv", Tensor{Name: "cos_sin", Shape: []Expr{Int(2), Prod(SymS), Prod(SymRope)}, DType: FP32, Shard: Tokens, Source: "megatron/core/models/common/embeddings/rope_utils.py"})
+		if unfused {
+			if r.Attention == Flash {
+				keep("qkv", "q_copy", half, TokensTP, " (2023): FlashSelfAttention", q)
+				keep("qkv", "kv_copy", half, TokensKV, " (2023): FlashSelfAttention", k.Plus(v))
+				keep("softmax", "attention_output", half, TokensTP, " (2023): before its copy to [s, b, d]", Prod(SymH, SymKV))
+			} else {
+				keep("qkv", "qkv_output", half, TokensTP, source, q.Plus(Prod(SymH, SymK)).Plus(Prod(SymH, SymKV)))
+			}
+		}
+		if !unfused {
+			// One matrix makes q, k and v; v stays a view of its output, so the whole
+			// output lives on. With rotary positions or head norms q and k are new tensors.
+			keep("qkv", "qkv_output_q", half, TokensTP, source+": v is a view of the fused output", q)
+			keep("qkv", "qkv_output_kv", half, TokensKV, source+": v is a view of the fused output", k.Plus(v))
+			if a.RotaryDim > 0 {
+				keep("qkv", "q_rotated", half, TokensTP, "/../models/common/embeddings/rope_utils.py", q)
+				keep("qkv", "k_rotated", half, TokensKV, "/../models/common/embeddings/rope_utils.py", k)
+				// cos and sin of every position, made by each layer and not cut by tp.
+				s.keep("qkv", Tensor{Name: "cos_sin", Shape: []Expr{Int(2), Prod(SymS), Prod(SymRope)}, DType: FP32, Shard: Tokens, Source: "megatron/core/models/common/embeddings/rope_utils.py"})
+			}
 		}
 		if a.QNorm.Kind != arch.NoNorm {
 			norm("q_norm", q, TokensTP, a.QNorm.Kind)
@@ -216,20 +229,28 @@ func megatronFFN(s *Section, keep keepFunc, half DType, unfused bool) {
 // megatronWork is what a layer's backward holds at its widest, beside what
 // forward kept: the gradient that comes in (gathered when sequence parallelism
 // cuts it) and the gradient of the first product's output; the gradient of the
-// activation takes the place of the last product's freed input. In the loss, the
-// 16-bit logits and their fp32 copy live beside the softmax.
-func megatronWork(m *arch.Model, r Recipe, s *Section) []Tensor {
+// activation takes the place of the last product's freed input.
+//
+// In the loss, beside the fp32 softmax: forward has the 16-bit logits, backward
+// their 16-bit gradient in their place (6 bytes a logit in all: golden values of
+// Megatron-LM, last ranks of 1, 2 and 4 stages). The fused loss keeps the logits
+// into backward (8: simumax). In 2023 the logits were shifted by their maximum out
+// of place and their fp32 copy lived as long as the loss (12: H800).
+func megatronWork(r Recipe, s *Section, in2023 bool) []Tensor {
 	half := r.Precision.Compute
 	tokens := func(name string, dt DType, shard Shard, width Expr) Tensor {
 		return Tensor{Name: name, Shape: []Expr{Prod(SymS), Prod(SymB), width}, DType: dt, Shard: shard}
 	}
 	switch s.Role {
 	case RoleHead:
-		return []Tensor{
-			tokens("logits", half, TokensVoc, symV),
-			tokens("logits_gradient", half, TokensVoc, symV),
-			tokens("gathered_input", half, Tokens, symD),
+		out := []Tensor{tokens("logits", half, TokensVoc, symV), tokens("gathered_input", half, Tokens, symD)}
+		if in2023 {
+			out = append(out, tokens("logits_fp32", FP32, TokensVoc, symV))
 		}
+		if in2023 || r.Loss == LossFused {
+			out = append(out, tokens("logits_gradient", half, TokensVoc, symV))
+		}
+		return out
 	case RoleEncoder, RoleLayer:
 		out := []Tensor{tokens("output_gradient", half, TokensSP, symD), tokens("gathered_gradient", half, Tokens, symD)}
 		if s.Layer.FFN != nil {

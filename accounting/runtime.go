@@ -5,9 +5,11 @@ const mib = 1 << 20
 // runtimeRules are what a device holds beside the framework's tensors. Each
 // constant is named, sourced and printed by explain.
 type runtimeRules struct {
+	// workspaceBytes is what cuBLAS and cuBLASLt get from PyTorch's allocator.
+	workspaceBytes int64
 	// fragmentation is reserved over allocated memory, in thousandths above one.
 	fragmentation int64
-	// contextBytes is the CUDA context with its modules and cuBLAS workspaces.
+	// contextBytes is the CUDA context with its modules.
 	contextBytes int64
 	// groupBytes is what NCCL keeps for one communicator.
 	groupBytes int64
@@ -15,12 +17,12 @@ type runtimeRules struct {
 
 // torchRuntime is a PyTorch process on an NVIDIA GPU.
 //
-// fragmentation: median of reserved/allocated over six Megatron runs on B200 that
+// workspaceBytes: 32 MiB each for cuBLAS and cuBLASLt, PyTorch's defaults on
+// compute capability 9.0 and later (aten/src/ATen/cuda/CUDABlas.cpp,
+// CublasHandlePool.cpp). fragmentation: median of reserved/allocated over six Megatron runs on B200 that
 // publish both (1.028–1.069). contextBytes: 0.5–0.9 GiB on A100 and H100.
 // groupBytes: 0.5–2 GiB for the two to five groups of published 3D layouts.
-var torchRuntime = runtimeRules{fragmentation: 40, contextBytes: 700 * mib, groupBytes: 400 * mib}
-
-var megatronRuntime = torchRuntime
+var torchRuntime = runtimeRules{workspaceBytes: 64 * mib, fragmentation: 40, contextBytes: 700 * mib, groupBytes: 400 * mib}
 
 func (r *runtimeRules) reserved(allocated int64) int64 {
 	return allocated + allocated/1000*r.fragmentation

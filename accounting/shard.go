@@ -13,9 +13,14 @@ func divisors(p *Plan, g int64) (d [numShards]int64) {
 	return d
 }
 
-// vocabRows is the number of vocabulary rows a tensor-parallel rank holds.
+// vocabRows is the number of vocabulary rows a tensor-parallel rank holds, with
+// the padding of frameworks that pad.
 func (c *Compiled) vocabRows(p *Plan) int64 {
-	return ceilDiv(c.Ledger.Model.Embedding.Vocab, p.TP)
+	rows := ceilDiv(c.Ledger.Model.Embedding.Vocab, p.TP)
+	if each := c.Ledger.Profile.memory.vocabMultiple; each > 1 {
+		rows = ceilDiv(rows, each) * each
+	}
+	return rows
 }
 
 func ceilDiv(a, b int64) int64 { return (a + b - 1) / b }

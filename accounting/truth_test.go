@@ -100,9 +100,10 @@ func TestFSDP2Peaks(t *testing.T) {
 		k.Evaluate(&c.Setting, &r)
 		require.Equal(t, OK, r.Reason, row["id"])
 		want := atoi(t, row["peak_bytes"])
-		e := float64(r.Memory.AllocatedBytes)/float64(want) - 1
+		got := r.Memory.AllocatedBytes - torchRuntime.workspaceBytes // a fake run has none
+		e := float64(got)/float64(want) - 1
 		errors = append(errors, math.Abs(e))
-		require.LessOrEqual(t, math.Abs(e), 0.05, "%s: predicted %d in %s, measured %d in %s", row["id"], r.Memory.AllocatedBytes, r.Memory.Phase, want, row["peak_phase"])
+		require.LessOrEqual(t, math.Abs(e), 0.05, "%s: predicted %d in %s, measured %d in %s", row["id"], got, r.Memory.Phase, want, row["peak_phase"])
 	}
 	slices.Sort(errors)
 	require.LessOrEqual(t, errors[len(errors)/2], 0.001)
@@ -122,6 +123,9 @@ func TestMegatronSavedTensors(t *testing.T) {
 		}
 		c, err := o.Resolve()
 		require.NoError(t, err)
+		unpadded := *c.Profile // as these runs were
+		unpadded.memory.vocabMultiple = 1
+		c.Profile = &unpadded
 		k, err := c.Compile()
 		require.NoError(t, err)
 		var r Report

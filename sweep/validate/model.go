@@ -36,9 +36,8 @@ func (m *Measurement) model() (*arch.Model, []string, error) {
 		if d.Body != "gpt" {
 			return nil, nil, errors.New("the vocabulary is not given")
 		}
-		// GPT-2's 50,257 rows padded to a multiple of 128·8, Megatron's rule at tp 8.
-		d.Vocab = 51200
-		notes = append(notes, "no vocabulary is given: GPT-2's, padded to 51,200 rows, is assumed")
+		d.Vocab = 50257
+		notes = append(notes, "no vocabulary is given: GPT-2's 50,257 rows are assumed")
 	}
 	if err := m.headWidth(&d, &notes); err != nil {
 		return nil, nil, err

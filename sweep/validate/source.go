@@ -29,7 +29,8 @@ type Source struct {
 	// column counts recompute.
 	Convention accounting.Convention
 	Recompute  bool
-	Dropout    bool // trains with dropout 0.1, as GPT-2 and GPT-3 recipes did
+	Loss       string // cross-entropy kernel, where it is not the profile's own
+	Dropout    bool   // trains with dropout 0.1, as GPT-2 and GPT-3 recipes did
 	// Loose sources are campaign totals, single claims or unlike a steady step:
 	// shown, never scored.
 	Loose string
@@ -57,7 +58,7 @@ var sources = []Source{
 	{Name: "megatron-2021", match: []string{"sc21", "megatron-lm readme"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Recompute: true, Dropout: true},
 	{Name: "golden", match: []string{"golden", "functional_tests"}, Profile: "megatron", Memory: Allocated, LastRank: true, Convention: accounting.Causal, Dropout: true,
 		LooseTime: "run in deterministic mode"},
-	{Name: "simumax", match: []string{"simumax"}, Profile: "megatron", Memory: Allocated, Convention: accounting.Causal},
+	{Name: "simumax", match: []string{"simumax"}, Profile: "megatron", Memory: Allocated, Loss: "fused", Convention: accounting.Causal},
 	{Name: "megatron-bridge", match: []string{"megatron-bridge"}, Profile: "megatron", Memory: Device, Convention: accounting.Causal},
 	{Name: "dgxc-2025", match: []string{"dgxc-benchmarking v25.05", "grok"}, Profile: "megatron", Memory: Device, Convention: accounting.Causal},
 	{Name: "nemo", match: []string{"dgxc-benchmarking", "nvidia/nemo", "nemo-framework"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare},

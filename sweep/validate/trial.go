@@ -89,6 +89,10 @@ func (m *Measurement) Trial() (*Trial, error) {
 	o.Optimizer = optimizer(m.Optimizer)
 	o.Attention = m.attention(assume)
 	o.Recompute = m.recompute(s, assume)
+	o.Loss = s.Loss
+	if strings.Contains(m.Notes, `"cross-entropy-loss-fusion": true`) {
+		o.Loss = "fused"
+	}
 	if s.Dropout {
 		o.Dropout = "0.1"
 	}
@@ -184,6 +188,11 @@ func (m *Measurement) attention(assume func(string, ...any)) string {
 	switch m.Attention {
 	case "flash", "unfused":
 		return m.Attention
+	}
+	// The flags of a functional test are in its notes: its own attention code, or
+	// TransformerEngine's unfused backend.
+	if strings.Contains(m.Notes, `"attention-backend": "unfused"`) || strings.Contains(m.Notes, `"transformer-impl": "local"`) {
+		return "unfused"
 	}
 	assume("the attention kernel is not given: flash is assumed")
 	return "flash"
