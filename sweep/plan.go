@@ -20,6 +20,15 @@ type Plan struct {
 	RunID    string     `json:"run_id"`
 	Dir      string     `json:"dir,omitempty"`
 	Axes     []PlanAxis `json:"axes"`
+	// Excluded tells what each constraint takes away from what the ones before it
+	// leave, those of plan: auto included.
+	Excluded []PlanExclusion `json:"excluded,omitempty"`
+}
+
+// A PlanExclusion is the work of one constraint.
+type PlanExclusion struct {
+	Where string `json:"where"`
+	Cases string `json:"cases"` // may exceed 64 bits; empty where it is too much to count
 }
 
 // A PlanAxis is an axis with its values as text.
@@ -53,8 +62,16 @@ func (s *Study) Plan(engine string) (Plan, error) {
 		Study: s.Name, Cases: s.grid.Len(), PartRows: s.Out.PartRows, RunID: ds.RunID(), Dir: s.Out.Dir,
 		Parts: (s.grid.Len() + s.Out.PartRows - 1) / s.Out.PartRows,
 	}
-	if raw := s.grid.Raw(); raw != nil {
-		p.Raw = raw.String()
+	b := s.grid.Breakdown()
+	if b.Raw != nil {
+		p.Raw = b.Raw.String()
+	}
+	for _, x := range b.Excluded {
+		e := PlanExclusion{Where: x.Where}
+		if x.Cases != nil {
+			e.Cases = x.Cases.String()
+		}
+		p.Excluded = append(p.Excluded, e)
 	}
 	for k, name := range s.grid.Axes() {
 		a := PlanAxis{Name: name}

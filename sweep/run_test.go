@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"sync/atomic"
 	"testing"
 
@@ -330,6 +331,23 @@ func TestPlanEstimatesSize(t *testing.T) {
 	require.Equal(t, p.RunID, sum.RunID)
 	require.Equal(t, p.Parts, int64(sum.Parts))
 	require.Positive(t, p.Bytes)
+}
+
+// What constraints exclude and the cases that are left add up.
+func TestPlanTellsWhatIsExcluded(t *testing.T) {
+	s := loadText(t, varied, "where=[gpus % (tp * pp) == 0, ep == 1]")
+	p, err := s.Plan("")
+	require.NoError(t, err)
+	require.Len(t, p.Excluded, 2)
+	sum := p.Cases
+	for _, x := range p.Excluded {
+		n, err := strconv.ParseInt(x.Cases, 10, 64)
+		require.NoError(t, err)
+		require.Positive(t, n, x.Where)
+		sum += n
+	}
+	require.Equal(t, strconv.FormatInt(sum, 10), p.Raw)
+	require.Equal(t, "ep == 1", p.Excluded[1].Where)
 }
 
 // After a model's first case, a row costs no allocation.
