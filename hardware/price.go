@@ -3,17 +3,38 @@ package hardware
 import (
 	"fmt"
 	"math"
-	"time"
+	"strconv"
 )
 
 // Date is a day as 2006-01-02, or "" when it is not known. Dates compare as
 // strings, and an unknown one is before all others.
 type Date string
 
-// ParseDate returns the day that s names.
+// ParseDate returns the day that s names. (Package time would do, and bring a clock
+// with it into every formula that looks at a price.)
 func ParseDate(s string) (Date, error) {
-	if _, err := time.Parse(time.DateOnly, s); err != nil {
-		return "", fmt.Errorf("%s is not a day like 2026-07-30", quote(s))
+	bad := fmt.Errorf("%s is not a day like 2026-07-30", quote(s))
+	if len(s) != len("2006-01-02") || s[4] != '-' || s[7] != '-' {
+		return "", bad
+	}
+	var part [3]uint64
+	for i, text := range []string{s[:4], s[5:7], s[8:]} {
+		n, err := strconv.ParseUint(text, 10, 16)
+		if err != nil {
+			return "", bad
+		}
+		part[i] = n
+	}
+	year, month, day := part[0], part[1], part[2]
+	if month < 1 || month > 12 || day < 1 {
+		return "", bad
+	}
+	days := [...]uint64{31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31}[month-1]
+	if month == 2 && year%4 == 0 && (year%100 != 0 || year%400 == 0) {
+		days++
+	}
+	if day > days {
+		return "", bad
 	}
 	return Date(s), nil
 }

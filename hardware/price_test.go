@@ -164,8 +164,8 @@ func TestParsePricesRefuses(t *testing.T) {
 	f(",24,", ",NaN,", `p.csv:2:33: price_per_hour_usd: "NaN" is not a number`)
 	f("3.0000", "3.1", `p.csv:2:36: per_gpu_hour_usd: 3.1 is not price_per_hour_usd 24 / 8 gpus = 3.0000`)
 	f("3.0000", "24", `p.csv:2:36: per_gpu_hour_usd: 24 is not price_per_hour_usd 24 / 8 gpus = 3.0000: is it the price of the whole instance, or price_per_hour_usd that of one GPU?`)
-	f("8,96,1000,24,3.0000", "1,96,1000,98.32,98.32", `p.csv:2:33: price_per_hour_usd: 98.32 for 1 h100-sxm is $98.32 per GPU-hour, outside 0.125 to 53.46 (known rows of h100-sxm have 1.25 to 17.82): is it the price of a whole instance?`)
-	f("24,3.0000", "0.8,", `p.csv:2:33: price_per_hour_usd: 0.8 for 8 h100-sxm is $0.1 per GPU-hour, outside 0.125 to 53.46 (known rows of h100-sxm have 1.25 to 17.82): is price_per_hour_usd the price of one GPU?`)
+	f("8,96,1000,24,3.0000", "1,96,1000,98.32,98.32", `p.csv:2:33: price_per_hour_usd: 98.32 for 1 h100-sxm is $98.32 per GPU-hour, outside 0.125 to 53.46 (known rows of h100-sxm have 1.25 to 17.82, the dearest is prices.csv:165): is it the price of a whole instance?`)
+	f("24,3.0000", "0.8,", `p.csv:2:33: price_per_hour_usd: 0.8 for 8 h100-sxm is $0.1 per GPU-hour, outside 0.125 to 53.46 (known rows of h100-sxm have 1.25 to 17.82, the dearest is prices.csv:165): is price_per_hour_usd the price of one GPU?`)
 	f("h100-sxm,8,96,1000,24,3.0000", "mi325x,8,96,1000,2400,", `p.csv:2:31: price_per_hour_usd: 2400 for 8 mi325x is $300 per GPU-hour, outside 0.01 to 100 (an accelerator-hour costs between those): is it the price of a whole instance?`)
 	f("on_demand", "on-demand", `p.csv:2:43: pricing: "on-demand" is unknown: did you mean on_demand?`)
 	f("on_demand", "free", `p.csv:2:43: pricing: "free" is none of on_demand, spot, reserved`)
@@ -238,4 +238,50 @@ func ExampleSelectPrices() {
 	// Output:
 	// lambda gpu_8x_h100_sxm5: 104 GPUs at $414.96 an hour
 	// aws p5.48xlarge: 104 GPUs at $715.52 an hour
+}
+
+func TestParseDate(t *testing.T) {
+	f := func(s string, ok bool) {
+		t.Helper()
+		d, err := hardware.ParseDate(s)
+		require.Equal(t, ok, err == nil, "%v", err)
+		if ok {
+			require.Equal(t, s, string(d))
+		}
+	}
+	f("2026-07-30", true)
+	f("2024-02-29", true)
+	f("2000-02-29", true)
+	f("2026-02-29", false)
+	f("1900-02-29", false)
+	f("2026-13-01", false)
+	f("2026-04-31", false)
+	f("2026-00-10", false)
+	f("2026-01-00", false)
+	f("2026-1-1", false)
+	f("2026/01/01", false)
+	f("+026-01-01", false)
+	f(" 2026-01-1", false)
+	f("", false)
+}
+
+func TestUserPrice(t *testing.T) {
+	p, err := hardware.UserPrice("h100-sxm", 2.5)
+	require.NoError(t, err)
+	q, err := p.Quote(12)
+	require.NoError(t, err)
+	require.Equal(t, hardware.Quote{GPUs: 12, Instances: 12, PerHourUSD: 30}, q)
+	f := func(slug string, usd float64, want string) {
+		t.Helper()
+		_, err := hardware.UserPrice(slug, usd)
+		require.ErrorContains(t, err, want)
+	}
+	f("h100-sxm", 98.32, "your price for h100-sxm is $98.32 per GPU-hour, outside")
+	f("h100-sxm", 98.32, "the dearest is prices.csv:")
+	f("h100-sxm", 98.32, "is it the price of a whole instance?")
+	f("h100-sxm", 0.01, "outside")
+	f("h100-sxm", 0, "write a positive number")
+	f("h100-sxm", -1, "write a positive number")
+	f("h100-sxm", math.NaN(), "write a positive number")
+	f("h100-sxm", math.Inf(1), "write a positive number")
 }

@@ -156,27 +156,55 @@ func checkPerGPU(r *row, p Price, perGPU float64) {
 }
 
 func checkPlausible(r *row, p Price, known []Price) {
+	if what := implausible(p.Accelerator, p.PerGPUHourUSD, known); what != nil {
+		r.fail("price_per_hour_usd", "%g for %d %s is %s", p.PerHourUSD, p.GPUs, p.Accelerator, what)
+	}
+}
+
+// implausible tells why a price per GPU-hour is probably a mistake, nil if it
+// is not. The dearest row that it is held against is named.
+func implausible(slug string, perGPUHour float64, known []Price) error {
 	least, most := leastPerGPUHour, float64(mostPerGPUHour)
 	why := "an accelerator-hour costs between those"
-	cheapest, dearest := math.Inf(1), 0.0
+	cheapest, dearest, row := math.Inf(1), 0.0, ""
 	for _, k := range known {
-		if k.Accelerator == p.Accelerator {
-			cheapest, dearest = min(cheapest, k.PerGPUHourUSD), max(dearest, k.PerGPUHourUSD)
+		if k.Accelerator != slug {
+			continue
+		}
+		cheapest = min(cheapest, k.PerGPUHourUSD)
+		if k.PerGPUHourUSD > dearest {
+			dearest, row = k.PerGPUHourUSD, k.Row
 		}
 	}
 	if dearest > 0 {
 		least, most = shareCheapest*cheapest, timesDearest*dearest
-		why = fmt.Sprintf("known rows of %s have %.2f to %.2f", p.Accelerator, cheapest, dearest)
+		why = fmt.Sprintf("known rows of %s have %.2f to %.2f, the dearest is %s", slug, cheapest, dearest, row)
 	}
 	hint := ""
 	switch {
-	case p.PerGPUHourUSD > most:
+	case perGPUHour > most:
 		hint = "is it the price of a whole instance?"
-	case p.PerGPUHourUSD < least:
+	case perGPUHour < least:
 		hint = "is price_per_hour_usd the price of one GPU?"
 	default:
-		return
+		return nil
 	}
-	r.fail("price_per_hour_usd", "%g for %d %s is $%.4g per GPU-hour, outside %.4g to %.4g (%s): %s",
-		p.PerHourUSD, p.GPUs, p.Accelerator, p.PerGPUHourUSD, least, most, why, hint)
+	return fmt.Errorf("$%.4g per GPU-hour, outside %.4g to %.4g (%s): %s", perGPUHour, least, most, why, hint)
 }
+
+// UserPrice is a price per GPU-hour that the user knows, for any number of
+// GPUs. It is refused like one in a file when it is probably a mistake.
+func UserPrice(slug string, perGPUHour float64) (Price, error) {
+	if !(perGPUHour > 0) || math.IsInf(perGPUHour, 1) {
+		return Price{}, fmt.Errorf("a price of $%g per GPU-hour: write a positive number", perGPUHour)
+	}
+	if what := implausible(slug, perGPUHour, builtinPrices()); what != nil {
+		return Price{}, fmt.Errorf("your price for %s is %s", slug, what)
+	}
+	return Price{
+		Provider: UserProvider, Accelerator: slug, GPUs: 1, PerHourUSD: perGPUHour, PerGPUHourUSD: perGPUHour, Source: "given by the user",
+	}, nil
+}
+
+// UserProvider is the provider of a [UserPrice].
+const UserProvider = "user"
