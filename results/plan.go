@@ -138,10 +138,61 @@ func diffTrees(lines []string, path string, a, b any, aName, bName string) []str
 			return lines
 		}
 	}
+	if al, ok := a.([]any); ok {
+		if bl, ok := b.([]any); ok {
+			an, aNames := named(al)
+			bn, bNames := named(bl)
+			if an != nil && bn != nil && slices.Equal(aNames, bNames) {
+				return diffTrees(lines, path, an, bn, aName, bName)
+			}
+			// Of long lists, what only one has tells more than both in full.
+			const long = 12
+			if av, bv := strangers(al, bl), strangers(bl, al); len(av)+len(bv) > 0 && an == nil && max(len(al), len(bl)) > long {
+				return append(lines, fmt.Sprintf("%s: only %s %s, only %s %s", path, aName, compactJSON(av), bName, compactJSON(bv)))
+			}
+		}
+	}
 	if av, bv := compactJSON(a), compactJSON(b); av != bv {
 		lines = append(lines, fmt.Sprintf("%s: %s %s, %s %s", path, av, aName, bv, bName))
 	}
 	return lines
+}
+
+// named turns a list of objects that each have an "axis" into a map by that
+// name, so that the difference is told axis by axis; nil for any other list.
+func named(list []any) (map[string]any, []string) {
+	out := map[string]any{}
+	var names []string
+	for _, x := range list {
+		m, ok := x.(map[string]any)
+		if !ok {
+			return nil, nil
+		}
+		name, ok := m["axis"].(string)
+		if !ok {
+			return nil, nil
+		}
+		rest := maps.Clone(m)
+		delete(rest, "axis")
+		out[name] = rest
+		names = append(names, name)
+	}
+	return out, names
+}
+
+// strangers are the elements of a that b lacks.
+func strangers(a, b []any) []any {
+	in := map[string]bool{}
+	for _, x := range b {
+		in[compactJSON(x)] = true
+	}
+	out := []any{}
+	for _, x := range a {
+		if !in[compactJSON(x)] {
+			out = append(out, x)
+		}
+	}
+	return out
 }
 
 func compactJSON(v any) string {
