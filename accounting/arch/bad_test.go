@@ -151,9 +151,9 @@ func FuzzImport(f *testing.F) {
 		require.LessOrEqual(t, c.ActiveLessEmbedding, c.Active)
 		require.LessOrEqual(t, c.ActiveLessEnds, c.ActiveLessEmbedding)
 
-		var o map[string]any
+		var o map[string]json.RawMessage
 		require.NoError(t, json.Unmarshal(data, &o))
-		o["frobnicated_width"] = 3
+		o["frobnicated_width"] = json.RawMessage("3")
 		unknown, err := json.Marshal(o)
 		require.NoError(t, err)
 		if _, err := ImportBytes("fuzz", unknown, Options{}); err == nil {

@@ -33,11 +33,12 @@ func buildMPT(c *config, _ string) *Model {
 	case biased:
 		norm = layerNorm
 	}
-	width := int64(c.real(4, "expansion_ratio") * float64(d.hidden))
-	if width < 1 || width > maxDim {
-		c.contradict("expansion_ratio", "gives a feed-forward width of %d", width)
-		width = 1
+	exact := c.real(4, "expansion_ratio") * float64(d.hidden)
+	if !(exact >= 1 && exact <= maxDim) {
+		c.contradict("expansion_ratio", "gives a feed-forward width of %g", exact)
+		exact = 1
 	}
+	width := int64(exact)
 	ffn := plain(width, biased, "gelu")
 	f := c.sub("ffn_config")
 	if n, ok := f.number(1, "ffn_hidden_size"); ok {
