@@ -37,6 +37,12 @@ func scriptParams(dir string) testscript.Params {
 			"exits": cmdExits,
 			"json":  cmdJSON,
 		},
+		Condition: func(cond string) (bool, error) {
+			if cond == "root" {
+				return os.Geteuid() == 0, nil
+			}
+			return false, fmt.Errorf("unknown condition %q", cond)
+		},
 	}
 }
 

@@ -18,11 +18,13 @@ const engineVersion = "1"
 type studyFlags struct {
 	output string
 	set    []string
+	given  func(flag string) bool
 }
 
 func (f *studyFlags) register(cmd *cobra.Command) {
 	p := cmd.Flags()
 	p.SortFlags = false
+	f.given = p.Changed
 	p.StringVarP(&f.output, "output", "o", "", "`DIR`ectory of the dataset")
 	p.StringArrayVar(&f.set, "set", nil, "change a key of the study, `KEY=VALUE`[,VALUE]…: --set tp=1,2,4")
 	if err := cmd.MarkFlagDirname("output"); err != nil {
@@ -47,6 +49,9 @@ func (f *studyFlags) load(s *state, args []string) (*sweep.Study, error) {
 	if len(args) > 0 {
 		name = args[0]
 	}
+	if name == "" {
+		return nil, usage("leave it out for the embedded preset", "the study's name is empty")
+	}
 	src, dir := sweep.Source{File: name}, strings.TrimSuffix(filepath.Base(name), filepath.Ext(name))+".ds"
 	if preset := slices.Contains(sweep.PresetNames(), name); preset || !s.isPath(name) {
 		var err error
@@ -61,7 +66,7 @@ func (f *studyFlags) load(s *state, args []string) (*sweep.Study, error) {
 		src.Env = append(src.Env, k+"="+v)
 	}
 	src.Set = f.set
-	if f.output != "" {
+	if f.given("output") {
 		src.Flags = append(src.Flags, sweep.Flag{Name: "--output", Path: "out.dir", Value: f.output})
 	}
 	study, err := sweep.Load(src)
