@@ -35,6 +35,13 @@ type run struct {
 	child int32
 }
 
+// Check reports what is wrong with a spec itself, as Build does before it counts
+// anything.
+func Check(spec Spec) error {
+	_, _, err := resolve(&spec)
+	return err
+}
+
 // Build counts the cases of a grid. All mistakes in the spec itself are
 // reported at once (errors.Join of *Error); then come those that only counting
 // shows: a calculation that fails, no case left, too many cases. The spec's

@@ -152,6 +152,9 @@ func TestBadStudies(t *testing.T) {
 		"  hint: give values or remove the line",
 		`many_at_once.bad.yaml:7:7: keep.status: unknown status "fit"`,
 		"  hint: did you mean fits?",
+		`many_at_once.bad.yaml:8:9: where[0]: "tpp <= 8": unknown name "tpp"`,
+		"  hint: did you mean pp, tp or vpp?",
+		`many_at_once.bad.yaml:8:33: where[2]: "cp >": ends too early`,
 	)
 	f("merge_key",
 		"merge_key.bad.yaml:1:1: a: unknown key",

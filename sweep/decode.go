@@ -61,6 +61,8 @@ func (d *decoder) run() {
 const (
 	DefaultPricing  = "on_demand"
 	DefaultPartRows = 1 << 18
+
+	maxPartRows = 1 << 31
 )
 
 // scalar returns the value of a field that takes one.
@@ -415,7 +417,7 @@ func (d *decoder) where(x *leaf) {
 func (d *decoder) tokens(x *leaf) { d.out.Tokens, _ = d.size(x, 1, math.MaxInt64) }
 
 func (d *decoder) partRows(x *leaf) {
-	if n, ok := d.size(x, 1, 1<<31); ok {
+	if n, ok := d.size(x, 1, maxPartRows); ok {
 		d.out.Out.PartRows = n
 	}
 }

@@ -12,7 +12,9 @@ import (
 // buildGrid turns a study into a numbered grid. The declared axes come first, in
 // their order; with plan: auto, the parallel sizes that are not declared follow
 // as axes whose values depend on the others.
-func buildGrid(s *Study) (*grids.Grid, error) {
+func buildGrid(s *Study) (*grids.Grid, error) { return grids.Build(gridSpec(s)) }
+
+func gridSpec(s *Study) grids.Spec {
 	b := specBuilder{study: s, bases: map[string]*base{}}
 	for _, a := range s.Axes {
 		b.spec.Axes = append(b.spec.Axes, grids.Axis{Name: a.Name, Values: a.Values})
@@ -28,7 +30,7 @@ func buildGrid(s *Study) (*grids.Grid, error) {
 	if s.Auto {
 		b.spec.Where = append(b.spec.Where, "global_batch % (micro_batch * dp) == 0", "vpp == 1 || micro_batches % pp == 0")
 	}
-	return grids.Build(b.spec)
+	return b.spec
 }
 
 // A specBuilder collects axes and derived names. Every name that a case has is
@@ -41,6 +43,7 @@ type specBuilder struct {
 
 // A base is what is known of a model under a profile, whatever the rest.
 type base struct {
+	given   *accounting.Case // with every default
 	context int64
 	zero    int64
 	most    int64 // highest ZeRO stage
@@ -82,25 +85,44 @@ func always(n int64) func([]grids.Value) (grids.Value, error) {
 
 // modelNeeds are the axes that decide a base: model, and profile if it is swept.
 func (b *specBuilder) modelNeeds(more ...string) []string {
-	needs := []string{"model", "profile"}
+	needs := []string{"model"}
+	if b.study.Axis("profile") != nil {
+		needs = append(needs, "profile")
+	}
 	return append(needs, more...)
 }
 
-// base looks up what a model is under a profile; args begin as in modelNeeds.
+// ofModel adapts what is known of a base, and of what modelNeeds names after it.
+func (b *specBuilder) ofModel(f func(x *base, rest []grids.Value) (grids.Value, error)) func([]grids.Value) (grids.Value, error) {
+	own := len(b.modelNeeds())
+	return func(args []grids.Value) (grids.Value, error) {
+		x, err := b.base(args[:own])
+		if err != nil {
+			return grids.Value{}, err
+		}
+		return f(x, args[own:])
+	}
+}
+
+// base looks up what a model is under a profile; args are those of modelNeeds.
 func (b *specBuilder) base(args []grids.Value) (*base, error) {
-	key := args[0].Text() + "\x00" + args[1].Text()
+	model, profile := args[0].Text(), ""
+	if len(args) > 1 {
+		profile = args[1].Text()
+	}
+	key := model + "\x00" + profile
 	if x := b.bases[key]; x != nil {
 		return x, nil
 	}
 	for _, m := range b.study.Models {
-		if m.Name != args[0].Text() {
+		if m.Name != model {
 			continue
 		}
-		c, err := accounting.Options{Model: m, Profile: args[1].Text()}.Resolve()
+		c, err := accounting.Options{Model: m, Profile: profile}.Resolve()
 		if err != nil {
 			return nil, err
 		}
-		x := &base{context: c.Setting.Context, zero: c.Profile.ZeRO, most: c.Profile.MaxZeRO, sp: c.Profile.SP}
+		x := &base{given: c, context: c.Setting.Context, zero: c.Profile.ZeRO, most: c.Profile.MaxZeRO, sp: c.Profile.SP}
 		if x.checks, err = c.Compile(); err != nil {
 			return nil, err
 		}
@@ -112,7 +134,24 @@ func (b *specBuilder) base(args []grids.Value) (*base, error) {
 
 // models adds names of the model and the accelerator.
 func (b *specBuilder) models() {
-	b.derive("profile", grids.String, nil, func([]grids.Value) (grids.Value, error) { return grids.StringValue(""), nil })
+	for _, x := range []struct {
+		name string
+		of   func(*accounting.Case) string
+	}{
+		{"profile", func(c *accounting.Case) string { return c.Profile.Name }},
+		{"recipe", func(c *accounting.Case) string { return c.Recipe.Precision.Name }},
+		{"optimizer", func(c *accounting.Case) string { return c.Recipe.Optimizer.Name }},
+		{"attention", func(c *accounting.Case) string { return c.Recipe.Attention.String() }},
+		{"recompute", func(c *accounting.Case) string { return c.Recipe.Recompute.String() }},
+		{"loss", func(c *accounting.Case) string { return c.Recipe.Loss.String() }},
+	} {
+		b.derive(x.name, grids.String, b.modelNeeds(), b.ofModel(func(m *base, _ []grids.Value) (grids.Value, error) {
+			return grids.StringValue(x.of(m.given)), nil
+		}))
+	}
+	b.derive("dropout", grids.Float, b.modelNeeds(), b.ofModel(func(m *base, _ []grids.Value) (grids.Value, error) {
+		return grids.FloatValue(m.given.Recipe.Dropout), nil
+	}))
 	for _, x := range []struct {
 		name string
 		of   func(*base) int64
@@ -127,13 +166,9 @@ func (b *specBuilder) models() {
 		{"active_parameters", func(x *base) int64 { return x.checks.Counts.Active }},
 		{"experts", func(x *base) int64 { return experts(x) }},
 	} {
-		b.derive(x.name, grids.Int, b.modelNeeds(), func(args []grids.Value) (grids.Value, error) {
-			m, err := b.base(args)
-			if err != nil {
-				return grids.Value{}, err
-			}
+		b.derive(x.name, grids.Int, b.modelNeeds(), b.ofModel(func(m *base, _ []grids.Value) (grids.Value, error) {
 			return grids.IntValue(x.of(m)), nil
-		})
+		}))
 	}
 	b.derive("node_gpus", grids.Int, []string{"accelerator"}, func(args []grids.Value) (grids.Value, error) {
 		a, err := hardware.Lookup(args[0].Text())
@@ -165,13 +200,9 @@ func experts(x *base) int64 {
 }
 
 func (b *specBuilder) workload() {
-	b.derive("context", grids.Int, b.modelNeeds(), func(args []grids.Value) (grids.Value, error) {
-		x, err := b.base(args)
-		if err != nil {
-			return grids.Value{}, err
-		}
+	b.derive("context", grids.Int, b.modelNeeds(), b.ofModel(func(x *base, _ []grids.Value) (grids.Value, error) {
 		return grids.IntValue(x.context), nil
-	})
+	}))
 	b.derive("micro_batch", grids.Int, nil, always(1))
 }
 
@@ -195,20 +226,12 @@ func (b *specBuilder) plan() {
 		b.derive("gpus", grids.Int, []string{"tp", "pp", "cp", "dp"}, ints(func(n []int64) (int64, error) { return product(n...) }))
 	}
 	b.derive("world", grids.Int, []string{"tp", "pp", "cp", "dp"}, ints(func(n []int64) (int64, error) { return product(n...) }))
-	b.derive("zero", grids.Int, b.modelNeeds(), func(args []grids.Value) (grids.Value, error) {
-		x, err := b.base(args)
-		if err != nil {
-			return grids.Value{}, err
-		}
+	b.derive("zero", grids.Int, b.modelNeeds(), b.ofModel(func(x *base, _ []grids.Value) (grids.Value, error) {
 		return grids.IntValue(x.zero), nil
-	})
-	b.derive("sp", grids.Bool, b.modelNeeds("tp"), func(args []grids.Value) (grids.Value, error) {
-		x, err := b.base(args)
-		if err != nil {
-			return grids.Value{}, err
-		}
-		return grids.BoolValue(x.sp && args[2].Int() > 1), nil
-	})
+	}))
+	b.derive("sp", grids.Bool, b.modelNeeds("tp"), b.ofModel(func(x *base, tp []grids.Value) (grids.Value, error) {
+		return grids.BoolValue(x.sp && tp[0].Int() > 1), nil
+	}))
 }
 
 func (b *specBuilder) batch() {
@@ -328,16 +351,17 @@ func (b *specBuilder) domain(name string, needs []string, values func(x *base, n
 	if b.has(name) {
 		return
 	}
+	own := len(b.modelNeeds())
 	b.spec.Axes = append(b.spec.Axes, grids.Axis{
 		Name: name, Needs: needs, Kinds: []grids.Kind{grids.Int},
 		Domain: func(args []grids.Value) ([]grids.Value, error) {
-			x, err := b.base(args)
+			x, err := b.base(args[:own])
 			if err != nil {
 				return nil, err
 			}
-			n := make([]int64, len(args)-2)
+			n := make([]int64, len(args)-own)
 			for i := range n {
-				n[i] = args[i+2].Int()
+				n[i] = args[own+i].Int()
 			}
 			return grids.Ints(values(x, n)...), nil
 		},

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/viper"
 	"go.yaml.in/yaml/v3"
@@ -296,8 +297,11 @@ func (l *loader) parse(f *field, text, source string) *leaf {
 		return nil
 	}
 	text = strings.TrimSpace(text)
-	if text == "" {
+	switch {
+	case text == "":
 		return fail("is empty", "give a value")
+	case !utf8.ValidString(text) || strings.ContainsRune(text, 0):
+		return fail("is not text: a NUL byte, or not UTF-8", "")
 	}
 	open := text[0] == '[' || text[0] == '{'
 	if f.single && !open {

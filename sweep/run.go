@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -98,6 +99,9 @@ func Run(ctx context.Context, s *Study, opt Options) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
+	if err := s.checkParts(); err != nil {
+		return Summary{}, err
+	}
 	ds, err := results.Create(opt.FS, s.Out.Dir, s.dataset(opt.Engine))
 	if err != nil {
 		return Summary{}, err
@@ -128,6 +132,22 @@ func Run(ctx context.Context, s *Study, opt Options) (Summary, error) {
 	sum, err := r.summary()
 	sum.Resumed = share - lacking
 	return sum, errors.Join(runErr, err)
+}
+
+// checkParts refuses more parts than a directory holds well.
+func (s *Study) checkParts() error {
+	const most = 1_000_000
+	n := s.grid.Len()
+	if (n-1)/s.Out.PartRows < most {
+		return nil
+	}
+	p := Problem{Path: "out.part_rows", Msg: fmt.Sprintf("%d cases make more than %d parts of %d", n, most, s.Out.PartRows)}
+	if need := (n-1)/most + 1; need <= maxPartRows {
+		p.Hint = fmt.Sprintf("set part_rows to %d or more, or sweep fewer cases", need)
+	} else {
+		p.Hint = "sweep fewer cases: `headroom plan` shows what each axis and constraint does"
+	}
+	return Problems{p}
 }
 
 // A runner is one call of Run. Workers take the next part of todo until there is
@@ -163,8 +183,8 @@ func (r *runner) run(ctx context.Context) error {
 	for _, err := range errs {
 		if errors.Is(err, ErrInterrupted) {
 			interrupted = true
-		} else if err != nil {
-			bad = append(bad, err)
+		} else if err != nil && !slices.ContainsFunc(bad, func(b error) bool { return b.Error() == err.Error() }) {
+			bad = append(bad, err) // a full disk fails every worker in the same way
 		}
 	}
 	if len(bad) == 0 && (interrupted || int(r.written.Load()) < len(r.todo)) {

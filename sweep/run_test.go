@@ -233,6 +233,32 @@ func TestHugeSizesOverflow(t *testing.T) {
 	require.Equal(t, "overflow", v.row.Reason)
 }
 
+// Constraints see what a case has, given or by default.
+func TestConstraintsSeeDefaults(t *testing.T) {
+	f := func(where string, want int64) {
+		t.Helper()
+		s := loadText(t, "grid: {model: [seed-gpt2-xl, llama-3.1-8b], accelerator: [h100-sxm, t4], gpus: [1, 8], tp: [1, 2]}", "where="+where)
+		require.Equal(t, want, s.Cases(), where)
+	}
+	f("true", 16)
+	f(`profile == "seed"`, 8)
+	f(`recipe == "fp32"`, 8)
+	f(`recompute == "none" && loss == "eager" && dropout == 0`, 16)
+	f("layers == 48 && hidden == 1600 && heads == 25 && vocab == 50257", 8)
+	f("kv_heads == 8", 8)
+	f("parameters == 2127057600", 8)
+	f("context == 1024", 8) // the longest of seed-gpt2-xl
+	f("context == 4096", 8)
+	f("experts == 0", 16)
+	f("tp <= node_gpus", 12) // one t4 a node
+	f("usable_bytes > 20 * 1024 ** 3", 8)
+	f("dp == 8", 4)
+	f("world == gpus", 12) // tp = 2 on one GPU is no world
+	f("micro_batches == 1", 16)
+	f("global_batch_tokens == 8 * 1024", 2)
+	f("tokens == 0", 16)
+}
+
 func TestAutoPlanDivides(t *testing.T) {
 	s := loadText(t, `
 grid: {model: [llama-3.1-8b], accelerator: [h100-sxm], context: [8Ki], micro_batch: [1, 2], global_batch: [64], gpus: [16], profile: [megatron], plan: auto}
@@ -292,6 +318,19 @@ func TestOtherStudyIsRefused(t *testing.T) {
 	var refused *results.OtherStudyError
 	require.ErrorAs(t, err, &refused)
 	require.Equal(t, before, contents(t, s.Out.Dir))
+}
+
+func TestTooManyPartsAreRefused(t *testing.T) {
+	f := func(set, want string) {
+		t.Helper()
+		s := loadText(t, "grid: {model: [gpt2], accelerator: [h100-sxm]}", "context=1..1000", "micro_batch=1..1000", "global_batch=1..1000", set)
+		s.Out.Dir = filepath.Join(t.TempDir(), "out")
+		_, err := Run(context.Background(), s, Options{})
+		require.EqualError(t, err, want)
+		require.NoFileExists(t, s.Out.Dir)
+	}
+	f("out.part_rows=100", "out.part_rows: 1000000000 cases make more than 1000000 parts of 100\n  hint: set part_rows to 1000 or more, or sweep fewer cases")
+	f("tp=1..1000000000:1000", "out.part_rows: 1000000000000000 cases make more than 1000000 parts of 262144\n  hint: set part_rows to 1000000000 or more, or sweep fewer cases")
 }
 
 func TestShardCheck(t *testing.T) {

@@ -37,7 +37,7 @@ func (d *decoder) checkWhole() {
 		s.Name = "study"
 	}
 	if len(d.problems) > 0 {
-		// The grid would only repeat them. Constraints are still checked.
+		d.checkConstraints()
 		return
 	}
 	grid, err := buildGrid(s)
@@ -46,6 +46,29 @@ func (d *decoder) checkWhole() {
 		return
 	}
 	s.grid = grid
+}
+
+// checkConstraints reports mistakes in the constraints' text when the grid cannot
+// be built for other problems. Axes without a valid value hold a stand-in.
+func (d *decoder) checkConstraints() {
+	s := *d.out
+	s.Axes = nil
+	for _, name := range []string{"model", "accelerator"} {
+		if a := d.out.Axis(name); a == nil || len(a.Values) == 0 {
+			s.Axes = append(s.Axes, Axis{Name: name, Values: grids.Strings("?")})
+		}
+	}
+	for _, a := range d.out.Axes {
+		if len(a.Values) > 0 {
+			s.Axes = append(s.Axes, a)
+		}
+	}
+	for _, e := range unjoin(grids.Check(gridSpec(&s))) {
+		var g *grids.Error
+		if errors.As(e, &g) && g.Part == grids.PartWhere && g.Index < len(d.whereAt) {
+			d.gridProblems(place{}, e)
+		}
+	}
 }
 
 // checkBatchTokens refuses a token count that no context divides: it would rule
@@ -111,6 +134,9 @@ func at(n *yaml.Node, column int) *yaml.Node {
 
 // unjoin lists the errors that errors.Join put together.
 func unjoin(err error) []error {
+	if err == nil {
+		return nil
+	}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return joined.Unwrap()
 	}
