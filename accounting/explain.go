@@ -14,7 +14,19 @@ type Explanation struct {
 	Status     string            `json:"status"` // fits, oom, ruled_out
 	Reason     string            `json:"reason,omitempty"`
 	Remedies   []Remedy          `json:"remedies,omitempty"` // changes that would make it fit
+	Timeline   []MomentFields    `json:"timeline,omitempty"` // of the fullest stage
 	Notes      []string          `json:"notes"`
+}
+
+// MomentFields is one moment of the step at which memory can peak, in bytes.
+type MomentFields struct {
+	Phase            string `json:"phase"`
+	StatesBytes      int64  `json:"states_bytes"` // weights and optimizer
+	GradientsBytes   int64  `json:"gradients_bytes"`
+	ActivationsBytes int64  `json:"activations_bytes"`
+	LogitsBytes      int64  `json:"logits_bytes"`
+	BuffersBytes     int64  `json:"buffers_bytes"`
+	AllocatedBytes   int64  `json:"allocated_bytes"`
 }
 
 // CaseFields is the case with its defaults.
@@ -152,6 +164,18 @@ func (c *Case) Explain(tensors bool) (*Explanation, error) {
 	}
 	e.FLOPs = c.flopsFields(k, &r)
 	e.Memory = c.memoryFields(&r.Memory)
+	if !r.RuledOut() {
+		moments, err := k.Timeline(&c.Setting)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range moments {
+			e.Timeline = append(e.Timeline, MomentFields{
+				Phase: m.Phase.String(), StatesBytes: m.WeightsBytes + m.OptimizerBytes, GradientsBytes: m.GradientsBytes,
+				ActivationsBytes: m.ActivationsBytes, LogitsBytes: m.LogitsBytes, BuffersBytes: m.BuffersBytes, AllocatedBytes: m.AllocatedBytes,
+			})
+		}
+	}
 	e.Algebra = k.algebra(&c.Setting)
 	if e.Ledger, err = c.rows(k, tensors); err != nil {
 		return nil, err

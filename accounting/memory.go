@@ -93,6 +93,8 @@ type stage struct {
 	sectionCost       // of all sections; saved by all micro-batches in flight, work of the widest
 	logits      int64 // saved by head and loss
 	lossWork    int64
+
+	trace *[]Memory // every moment that was weighed, when a timeline is asked for
 }
 
 // memory finds the worst stage and phase.
@@ -301,15 +303,51 @@ func (c *Compiled) bufferPeak(st *stage, m *Memory) error {
 		m.Phase = PhaseAll
 		return m.finish(c, p)
 	}
+	// In the loss and in the widest layer's backward everything in flight is alive;
+	// at the update the activations are gone.
+	loss, backward, update := *m, *m, *m
+	loss.Phase, loss.LogitsBytes = PhaseLoss, st.logits+st.lossWork
+	backward.Phase, backward.LogitsBytes, backward.ActivationsBytes = PhaseBackward, 0, st.saved+st.work
+	update.Phase, update.LogitsBytes, update.ActivationsBytes = PhaseOptimizer, 0, 0
+	st.note(loss, backward, update)
+	*m = backward
 	if st.logits+st.lossWork >= st.work {
-		m.Phase = PhaseLoss
-		m.LogitsBytes += st.lossWork
-	} else {
-		m.Phase = PhaseBackward
-		m.LogitsBytes = 0
-		m.ActivationsBytes += st.work
+		*m = loss
 	}
 	return m.finish(c, p)
+}
+
+// note records moments for a timeline.
+func (st *stage) note(moments ...Memory) {
+	if st.trace != nil {
+		*st.trace = append(*st.trace, moments...)
+	}
+}
+
+// Timeline is what the fullest stage of a case holds at each moment that can be
+// its peak, in the order of the step; the plan must have passed [Compiled.Check].
+// Of the layers' backward it has the first and the last few.
+func (c *Compiled) Timeline(x *Setting) ([]Memory, error) {
+	var worst Memory
+	if err := c.memory(x, &worst); err != nil {
+		return nil, err
+	}
+	var moments []Memory
+	st := stage{x: x, rows: c.vocabRows(&x.Plan), ranks: x.Plan.DP * x.Plan.CP, trace: &moments}
+	var err error
+	if st.costs, err = c.price(&st, nil); err != nil {
+		return nil, err
+	}
+	var m Memory
+	if err := c.stageMemory(st, worst.Stage, &m); err != nil {
+		return nil, err
+	}
+	for i := range moments {
+		if err := moments[i].finish(c, &x.Plan); err != nil {
+			return nil, err
+		}
+	}
+	return moments, nil
 }
 
 // finish adds up the components and what the runtime adds.

@@ -45,6 +45,7 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 	try := func(phase Phase, gradients, activations, logits, buffers int64) {
 		t := *m
 		t.Phase, t.GradientsBytes, t.ActivationsBytes, t.LogitsBytes, t.BuffersBytes = phase, gradients, activations, logits, buffers
+		st.note(t)
 		total := gradients + activations + logits + buffers
 		if best.PeakBytes == 0 || total > best.PeakBytes {
 			best = t

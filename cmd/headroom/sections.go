@@ -28,11 +28,52 @@ func (s *state) printOtherSections(answer any) error {
 			continue
 		}
 		s.heading(title(m.name))
+		if t := listTable(m.value); t != nil {
+			t.write(s.Stdout, "  ", s.bold)
+			continue
+		}
 		t := table("", "")
 		addMembers(t, "", m.name, unitOf(m.name), m.value)
 		t.write(s.Stdout, "  ", plain)
 	}
 	return nil
+}
+
+// listTable is a list of flat objects as a table, a row each; nil for any other
+// value. The columns are those of the first object.
+func listTable(value json.RawMessage) *textTable {
+	var list []json.RawMessage
+	if value[0] != '[' || json.Unmarshal(value, &list) != nil || len(list) == 0 || list[0][0] != '{' {
+		return nil
+	}
+	var t *textTable
+	for _, row := range list {
+		fields, err := members(row)
+		if err != nil {
+			return nil
+		}
+		var header, cells []string
+		for _, f := range fields {
+			if f.value[0] == '{' || f.value[0] == '[' {
+				return nil
+			}
+			unit := unitOf(f.name)
+			name := words(strings.TrimSuffix(f.name, "_"+unit))
+			if f.value[0] != '"' {
+				name = ">" + name
+			}
+			header = append(header, name)
+			cells = append(cells, words(leaf(unit, f.value)))
+		}
+		if t == nil {
+			t = table(header...)
+		}
+		if len(header) != len(t.header) {
+			return nil
+		}
+		t.add(cells...)
+	}
+	return t
 }
 
 // A member is one field of a JSON object, in the order of the text.
