@@ -80,7 +80,7 @@ def main(headroom, dataset):
         if c["type"] != "float64" or all(r[c["name"]] is None for r in rows):
             continue
         name = c["name"]
-        values = [r[name] for r in rows if r[name] is not None]
+        values = [float(r[name]) for r in rows if r[name] is not None]
         largest, together = duck(f"SELECT max({name}), sum({name}) FROM '{{}}'")[0]
         assert largest == max(values), (name, largest)
         assert math.isclose(together, sum(values), rel_tol=1e-12), (name, together)
