@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -73,6 +74,9 @@ func TestBadStudies(t *testing.T) {
 	f("cyclic_anchor",
 		"cyclic_anchor.bad.yaml:4:12: grid.context: is a mapping; values are wanted",
 		"  hint: write values like [1, 2, 4] or a range like 1..64",
+	)
+	f("cyclic_model",
+		"cyclic_model.bad.yaml:2:14: grid.model[0]: is a list; one value is wanted",
 	)
 	f("cyclic_list",
 		"cyclic_list.bad.yaml:4:22: grid.context[1]: is a list; one value is wanted",
@@ -401,4 +405,24 @@ func TestUnreadableStudies(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "long.yaml"), nil, 0o666))
 	require.NoError(t, os.Truncate(filepath.Join(dir, "long.yaml"), 1<<30))
 	f("long.yaml", "is larger than 1024 KiB, which no study is")
+}
+
+// A megabyte of mistakes is told in good time, and not in full.
+func TestManyProblems(t *testing.T) {
+	f := func(text string) {
+		t.Helper()
+		_, err := Load(Source{File: "many.yaml", Data: []byte(text)})
+		var ps Problems
+		require.ErrorAs(t, err, &ps)
+		require.LessOrEqual(t, len(ps), maxProblems+10)
+		require.Contains(t, err.Error(), "\nand 1")
+	}
+	f("grid: {model: [" + strings.Repeat("gpt, ", 200_000) + "]}")
+	f("grid: {accelerator: [" + strings.Repeat("h10, ", 200_000) + "]}")
+	f("grid: {model: gpt2, tp: [" + strings.Repeat("0, ", 300_000) + "]}")
+	var keys strings.Builder
+	for i := range 100_000 {
+		fmt.Fprintf(&keys, "k%d: 1\n", i)
+	}
+	f(keys.String())
 }

@@ -3,6 +3,7 @@ package sweep
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 	"strconv"
@@ -65,6 +66,10 @@ const (
 	maxPartRows = 1 << 31
 )
 
+// maxProblems is where reporting ends: nobody reads more, and looking for the
+// nearest names takes time.
+const maxProblems = 200
+
 // scalar returns the value of a field that takes one.
 func (d *decoder) scalar(x *leaf) (place, bool) {
 	p := place{x, x.node, x.field.path}
@@ -99,35 +104,36 @@ func (d *decoder) isScalar(p place, n *yaml.Node) bool {
 	return false
 }
 
-// items returns the elements of a list; one value is a list of one.
-func (d *decoder) items(x *leaf) []place {
-	p := place{x, x.node, x.field.path}
-	n := x.node
-	if n.Kind == yaml.AliasNode {
-		n = n.Alias
-	}
-	if n.Kind != yaml.SequenceNode {
-		if n.ShortTag() == "!!null" {
+// items visits the elements of a list; one value is a list of one. It ends where
+// enough problems have been found.
+func (d *decoder) items(x *leaf) iter.Seq[place] {
+	return func(yield func(place) bool) {
+		p := place{x, x.node, x.field.path}
+		n := x.node
+		if n.Kind == yaml.AliasNode {
+			n = n.Alias
+		}
+		switch {
+		case n.Kind == yaml.SequenceNode && len(n.Content) == 0:
+			d.fail(p, "give values or remove the line", "is an empty list")
+		case n.Kind == yaml.SequenceNode:
+			for i, c := range n.Content {
+				e := place{x, c, fmt.Sprintf("%s[%d]", x.field.path, i)}
+				if x.source != "" && len(n.Content) == 1 {
+					e.path = x.field.path
+				}
+				if len(d.problems) >= maxProblems || !yield(e) {
+					return
+				}
+			}
+		case n.ShortTag() == "!!null":
 			d.fail(p, "give values or remove the line", "is empty")
-			return nil
-		}
-		if n.Kind == yaml.MappingNode && x.field.path != "grid.model" {
+		case n.Kind == yaml.MappingNode && x.field.path != "grid.model":
 			d.fail(p, "write values like [1, 2, 4] or a range like 1..64", "is a mapping; values are wanted")
-			return nil
-		}
-		return []place{p}
-	}
-	if len(n.Content) == 0 {
-		d.fail(p, "give values or remove the line", "is an empty list")
-	}
-	out := make([]place, len(n.Content))
-	for i, c := range n.Content {
-		out[i] = place{x, c, fmt.Sprintf("%s[%d]", x.field.path, i)}
-		if x.source != "" && len(n.Content) == 1 {
-			out[i].path = x.field.path
+		default:
+			yield(p)
 		}
 	}
-	return out
 }
 
 // value resolves an alias and requires a plain value.
@@ -159,7 +165,7 @@ func sizes(least, most int64) func(*decoder, *leaf) {
 	return func(d *decoder, x *leaf) {
 		var values []grids.Value
 		var at []place
-		for _, p := range d.items(x) {
+		for p := range d.items(x) {
 			n, ok := d.value(p)
 			if !ok {
 				continue
@@ -211,9 +217,10 @@ func (d *decoder) size(x *leaf, least, most int64) (int64, bool) {
 	return n, true
 }
 
-// plain follows an alias and unwraps a list of one.
+// plain follows an alias and unwraps a list of one. A list can hold itself, so
+// that the number of steps is bounded.
 func plain(n *yaml.Node) *yaml.Node {
-	for {
+	for range 4 {
 		switch {
 		case n.Kind == yaml.AliasNode:
 			n = n.Alias
@@ -223,6 +230,7 @@ func plain(n *yaml.Node) *yaml.Node {
 			return n
 		}
 	}
+	return n
 }
 
 // text decodes one word.
@@ -245,7 +253,7 @@ func (d *decoder) text(x *leaf) (string, bool) {
 
 // texts decodes a list of words.
 func (d *decoder) texts(x *leaf, each func(p place, s string)) {
-	for _, p := range d.items(x) {
+	for p := range d.items(x) {
 		n, ok := d.value(p)
 		if !ok {
 			continue
@@ -367,7 +375,7 @@ func (d *decoder) plan(x *leaf) {
 func (d *decoder) bools(x *leaf) {
 	var values []grids.Value
 	var at []place
-	for _, p := range d.items(x) {
+	for p := range d.items(x) {
 		n, ok := d.value(p)
 		if !ok {
 			continue
@@ -384,7 +392,7 @@ func (d *decoder) bools(x *leaf) {
 func (d *decoder) fractions(x *leaf) {
 	var values []grids.Value
 	var at []place
-	for _, p := range d.items(x) {
+	for p := range d.items(x) {
 		n, ok := d.value(p)
 		if !ok {
 			continue
@@ -400,7 +408,7 @@ func (d *decoder) fractions(x *leaf) {
 }
 
 func (d *decoder) where(x *leaf) {
-	for _, p := range d.items(x) {
+	for p := range d.items(x) {
 		n, ok := d.value(p)
 		if !ok {
 			continue

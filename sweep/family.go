@@ -71,7 +71,7 @@ func (d *decoder) family(p place, given map[string]place) []*arch.Model {
 		return nil
 	}
 	var out []*arch.Model
-	for _, at := range d.items(&leaf{field: &field{path: params.path}, node: params.node, source: p.leaf.source}) {
+	for at := range d.items(&leaf{field: &field{path: params.path}, node: params.node, source: p.leaf.source}) {
 		at.leaf = p.leaf
 		v, ok := d.value(at)
 		if !ok {

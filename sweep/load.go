@@ -193,25 +193,25 @@ func (l *loader) walk(n *yaml.Node, path string, visit func(key string, k, v *ya
 		l.at(at, path, fmt.Sprintf("is %s; %s is a mapping", kindOf(n), what), hint)
 		return
 	}
-	var seen []*yaml.Node
-	for i := 0; i+1 < len(n.Content); i += 2 {
+	seen := map[string]*yaml.Node{}
+	for i := 0; i+1 < len(n.Content) && len(l.problems) < maxProblems; i += 2 {
 		k, v := n.Content[i], n.Content[i+1]
 		sub := k.Value
 		if path != "" {
 			sub = path + "." + k.Value
 		}
-		twin := slices.IndexFunc(seen, func(o *yaml.Node) bool { return strings.EqualFold(o.Value, k.Value) })
+		twin := seen[strings.ToLower(k.Value)]
 		switch {
 		case k.ShortTag() == "!!merge":
 			l.at(k, path, "merge keys (<<) are not understood", "write the keys out")
 		case k.Kind != yaml.ScalarNode:
 			l.at(k, path, "a key is "+kindOf(k)+"; keys are words", "")
-		case twin >= 0 && seen[twin].Value == k.Value:
-			l.at(k, sub, fmt.Sprintf("is given twice, first on line %d", seen[twin].Line), "remove one of them")
-		case twin >= 0:
-			l.at(k, sub, fmt.Sprintf("differs from %s on line %d only in case", seen[twin].Value, seen[twin].Line), "remove one of them")
+		case twin != nil && twin.Value == k.Value:
+			l.at(k, sub, fmt.Sprintf("is given twice, first on line %d", twin.Line), "remove one of them")
+		case twin != nil:
+			l.at(k, sub, fmt.Sprintf("differs from %s on line %d only in case", twin.Value, twin.Line), "remove one of them")
 		default:
-			seen = append(seen, k)
+			seen[strings.ToLower(k.Value)] = k
 			visit(k.Value, k, v)
 		}
 	}

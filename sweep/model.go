@@ -21,6 +21,7 @@ const maxModels = 10_000
 func (d *decoder) models(x *leaf) {
 	var values []grids.Value
 	var at []place
+	lines := map[string]int{}
 	add := func(p place, m *arch.Model) {
 		if len(values) == maxModels {
 			d.fail(p, "", "makes it more than %d models", maxModels)
@@ -28,16 +29,15 @@ func (d *decoder) models(x *leaf) {
 		if len(values) >= maxModels {
 			return
 		}
-		for i, v := range values {
-			if v.Text() == m.Name {
-				d.fail(p, "remove one of them, or give it another name", "%s is given twice, first on line %d", m.Name, at[i].node.Line)
-				return
-			}
+		if line, twice := lines[m.Name]; twice {
+			d.fail(p, "remove one of them, or give it another name", "%s is given twice, first on line %d", m.Name, line)
+			return
 		}
+		lines[m.Name] = p.node.Line
 		values, at = append(values, grids.StringValue(m.Name)), append(at, p)
 		d.out.Models = append(d.out.Models, m)
 	}
-	for _, p := range d.items(x) {
+	for p := range d.items(x) {
 		n := plain(p.node)
 		if n.Kind == yaml.MappingNode {
 			for _, m := range d.modelFrom(p, n) {
@@ -206,9 +206,18 @@ func (d *decoder) dimensions(p place, given map[string]place) *arch.Model {
 		name string
 		n    *int64
 	}{
-		{"hidden", &x.Hidden}, {"layers", &x.Layers}, {"vocab", &x.Vocab}, {"heads", &x.Heads}, {"kv_heads", &x.KVHeads},
-		{"head_dim", &x.HeadDim}, {"ffn", &x.FFN}, {"max_positions", &x.MaxPositions}, {"window", &x.Window},
-		{"experts", &x.Experts}, {"top_k", &x.TopK}, {"shared_ffn", &x.SharedFFN},
+		{"hidden", &x.Hidden},
+		{"layers", &x.Layers},
+		{"vocab", &x.Vocab},
+		{"heads", &x.Heads},
+		{"kv_heads", &x.KVHeads},
+		{"head_dim", &x.HeadDim},
+		{"ffn", &x.FFN},
+		{"max_positions", &x.MaxPositions},
+		{"window", &x.Window},
+		{"experts", &x.Experts},
+		{"top_k", &x.TopK},
+		{"shared_ffn", &x.SharedFFN},
 	} {
 		at, ok := given[f.name]
 		if !ok {
