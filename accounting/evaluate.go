@@ -7,6 +7,7 @@ type Setting struct {
 	GPUs        int64
 	UsableBytes int64 // what a process can allocate; 0 = no limit asked
 	Convention  Convention
+	Machine     *Machine // what to time the step on; nil = not asked
 }
 
 // A Report is the answer for one case. It is plain data and holds no pointers,
@@ -17,6 +18,7 @@ type Report struct {
 	Memory        Memory
 	FLOPs         StepFLOPs
 	TokensPerStep int64
+	Time          Time // of a case that fits, where Setting.Machine is given
 }
 
 // Fits says that the case can exist and its peak is within the usable memory.

@@ -17,6 +17,10 @@ type Plan struct {
 	ZeRO int64
 	// Schedule of the pipeline.
 	Schedule Schedule
+	// Uneven lets the layers be dealt unevenly to the chunks of an interleaved
+	// pipeline, as a layout written by hand does (Megatron-Core's
+	// --pipeline-model-parallel-layout).
+	Uneven bool
 }
 
 // SingleGPU is the plan of one GPU.
@@ -162,7 +166,8 @@ func (c *Compiled) Check(w *Workload, p *Plan, gpus int64) Reason {
 		if p.PP == 1 {
 			return ReasonVPPNeedsPP
 		}
-		if chunks := p.PP * p.VPP; p.VPP > maxChunks || chunks > m.layers || m.layers%chunks != 0 && (m.layers+2)%chunks != 0 {
+		// Embedding and head may stand in for a layer each, see stageLayers.
+		if chunks := p.PP * p.VPP; p.VPP > maxChunks || chunks > m.layers || m.layers%chunks != 0 && (m.layers+2)%chunks != 0 && !p.Uneven {
 			return ReasonVPPLayers
 		}
 		if p.Schedule != OneFOneB {

@@ -19,23 +19,34 @@ type Precision struct {
 	MasterBytes   int64 // an fp32 copy of 16-bit weights, kept by the optimizer
 	MomentBytes   int64 // one optimizer moment
 	Autocast      bool  // fp32 weights are cast to 16 bits by torch.amp at each use
-	Source        string
+	// Products is the format of the layers' matrix products where it is narrower than
+	// Compute. Attention, norms, the head and the optimizer stay in Compute and wider.
+	Products Format
+	Half     bool // the 16-bit format is fp16, not bf16
+	Source   string
 }
 
 // Precisions are the known recipes, the first is the default of real models.
 var precisions = []Precision{
 	{Name: "bf16-mixed", Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 4, MasterBytes: 4, MomentBytes: 4, Source: "Megatron-Core with fp32 gradient accumulation"},
 	{Name: "fp32", Weights: FP32, Compute: FP32, WeightBytes: 4, GradientBytes: 4, MomentBytes: 4, Source: "plain PyTorch; the worked example"},
-	{Name: "fp16-mixed", Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 6, MasterBytes: 4, MomentBytes: 4, Source: "Megatron-Core fp16: 16-bit gradients and their fp32 copy"},
+	{Name: "fp16-mixed", Half: true, Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 6, MasterBytes: 4, MomentBytes: 4, Source: "Megatron-Core fp16: 16-bit gradients and their fp32 copy"},
 	{Name: "bf16-mixed-grad16", Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 2, MasterBytes: 4, MomentBytes: 4, Source: "DeepSpeed ZeRO, 16-bit gradients"},
 	{Name: "autocast", Weights: FP32, Compute: BF16, WeightBytes: 4, GradientBytes: 4, MomentBytes: 4, Autocast: true, Source: "torch.amp bf16 over fp32 parameters"},
 	{Name: "bf16-pure", Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 2, MomentBytes: 2, Source: "torchtune, small-GPU fine-tuning: everything in bf16"},
 	{Name: "fp32-compute", Weights: FP32, Compute: FP32, WeightBytes: 4, GradientBytes: 4, MomentBytes: 4, Source: "FSDP2 without mixed precision: fp32 throughout"},
 	{Name: "fsdp-mixed", Weights: FP32, Compute: BF16, WeightBytes: 4, GradientBytes: 4, MomentBytes: 4, Source: "FSDP2 MixedPrecisionPolicy: fp32 shards, bf16 only while gathered"},
+	{Name: "fp8-mixed", Products: FormatFP8, Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 4, MasterBytes: 4, MomentBytes: 4, Source: "TransformerEngine fp8 (delayed or current scaling): bf16 states, fp8 matrix products of the layers"},
+	{Name: "mxfp8-mixed", Products: FormatMXFP8, Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 4, MasterBytes: 4, MomentBytes: 4, Source: "TransformerEngine mxfp8: bf16 states, block-scaled fp8 matrix products of the layers"},
+	{Name: "nvfp4-mixed", Products: FormatFP4, Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 4, MasterBytes: 4, MomentBytes: 4, Source: "TransformerEngine nvfp4: bf16 states, fp4 matrix products of the layers"},
+	{Name: "fsdp-fp8", Products: FormatFP8, Weights: FP32, Compute: BF16, WeightBytes: 4, GradientBytes: 4, MomentBytes: 4, Source: "FSDP2 with torchao float8 linear layers: fp32 shards, fp8 matrix products of the layers"},
+	{Name: "fsdp-mxfp8", Products: FormatMXFP8, Weights: FP32, Compute: BF16, WeightBytes: 4, GradientBytes: 4, MomentBytes: 4, Source: "FSDP2 with torchao mxfp8 linear layers"},
+	{Name: "fsdp-nvfp4", Products: FormatFP4, Weights: FP32, Compute: BF16, WeightBytes: 4, GradientBytes: 4, MomentBytes: 4, Source: "FSDP2 with torchao nvfp4 linear layers"},
 }
 
 var precisionAliases = map[string]string{
 	"bf16": "bf16-mixed", "fp16": "fp16-mixed", "mixed": "bf16-mixed", "amp": "autocast", "float32": "fp32", "fsdp": "fsdp-mixed",
+	"fp8": "fp8-mixed", "mxfp8": "mxfp8-mixed", "nvfp4": "nvfp4-mixed", "fp4": "nvfp4-mixed",
 }
 
 // PrecisionNames lists the known recipes, default first.

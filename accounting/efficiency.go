@@ -1,0 +1,79 @@
+package accounting
+
+import "math"
+
+// An Efficiency is the share of its printed rates that an architecture reaches
+// in kernels.
+type Efficiency struct {
+	Name         string
+	MatMul       [numFormats]float64 // large matrix products, of the format's peak
+	Attention    float64             // forward of fused attention, work under the mask only, of the 16-bit peak
+	AttentionBwd float64             // backward, which computes 2.5 times as much
+	Memory       float64             // streaming, of the printed bandwidth
+	Link         float64             // large rings, of the one-way scale-up rate
+	// LinkLatency is the time of an empty collective of two ranks in one domain and
+	// LinkHop what each further rank adds, seconds.
+	LinkLatency, LinkHop float64
+}
+
+// tileElements is the output tile of one compute unit, 128 × 256, that vendor
+// libraries use for large products.
+const tileElements = 128 * 256
+
+// product is the time of one matrix product rows×k by k×n in the recipe's
+// format, or in 16 bits.
+//
+// Two losses of small shapes are smooth in the shape: the output tiles are dealt
+// to the compute units in waves, of which the last is part empty; and each tile
+// spends the time of some k filling its pipeline, more at a narrower format,
+// whose arithmetic is faster and whose memory is not. Very large products gain
+// nothing from either. The roofline of memory is the two inputs and the output
+// passing once.
+func (m *Machine) product(rows, n, k float64, narrow bool) float64 {
+	if rows <= 0 || n <= 0 || k <= 0 {
+		return 0
+	}
+	c := m.Calibration
+	peak, format, bytes := m.Peak16, Format16, 2.0
+	if m.Format == FormatTF32 {
+		format, bytes = FormatTF32, 4
+	}
+	if narrow {
+		peak, format = m.Peak, m.Format
+	}
+	waves := rows * n / (m.ComputeUnits * tileElements)
+	// Libraries fall back to tiles of 64 × 64 for small outputs; below one wave of
+	// those, units stay idle.
+	small := waves * tileElements / (64 * 64)
+	ramp := (1 + c.LastWave/(waves+0.5)) * (1 + c.TileFill*peak/(m.Peak16*k)) * math.Sqrt(1+float64(0.25/(small*small)))
+	if narrow && m.Format >= FormatFP8 {
+		bytes = 1
+	}
+	busy := 2 * rows * n * k * ramp / (peak * m.clock() * m.efficiency().MatMul[format])
+	traffic := (bytes*(float64(rows*k)+float64(k*n)) + float64(2*rows*n)) / m.stream()
+	return math.Max(busy, traffic)
+}
+
+// stream is the bandwidth that streaming kernels reach, bytes a second.
+func (m *Machine) stream() float64 { return m.MemoryRate * m.efficiency().Memory }
+
+func (m *Machine) efficiency() *Efficiency { return &m.Calibration.Architectures[m.arch] }
+
+// attention is the time of fused attention over flops of useful work, a context
+// of s tokens and heads of width dims. Narrow heads leave the units waiting for
+// the softmax, whose work does not shrink with them.
+func (m *Machine) attention(flops, s, dims float64, backward bool) float64 {
+	if flops <= 0 {
+		return 0
+	}
+	e := m.efficiency()
+	share := e.Attention
+	if backward {
+		share, flops = e.AttentionBwd, 2.5*flops
+	}
+	share *= s / (s + m.Calibration.AttentionRamp)
+	if dims < 128 {
+		share *= math.Pow(dims/128, m.Calibration.AttentionWidth)
+	}
+	return flops / (m.Peak16 * m.clock() * share)
+}

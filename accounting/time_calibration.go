@@ -1,0 +1,167 @@
+package accounting
+
+// A Calibration is every constant of the time model that physics does not give.
+// The shipped one is fitted on published measurements by package
+// headroom/sweep/validate, whose test reproduces it; see [Calibration.Constants].
+type Calibration struct {
+	Architectures [numArchitectures]Efficiency
+	Stacks        [numStacks]Stack
+
+	// LastWave is the part of a wave of output tiles that is lost at the end of a
+	// product, and TileFill the k that a tile takes to fill its pipeline in 16 bits.
+	LastWave, TileFill float64
+	// Grouped is the share of an expert's product in a grouped kernel against a
+	// dense one of the same shape.
+	Grouped float64
+	// AttentionRamp is the context, in tokens, at which fused attention reaches half
+	// of its share.
+	AttentionRamp float64
+	// AttentionWidth is the exponent with which its share falls for heads narrower
+	// than 128.
+	AttentionWidth float64
+	// Network is the share of a network's printed rate that collectives reach, and
+	// NetworkLatency what each doubling of the domains adds to one; NetworkHop what
+	// each further domain adds to a ring, seconds.
+	Network, NetworkLatency, NetworkHop float64
+	// Power is the exponent with which the sustained clock follows the power limit,
+	// in watts for each operation a second, below that of the architecture's full part.
+	Power float64
+	// Straggler is the part of a step that ranks wait for the slowest one, for every
+	// doubling of the domains.
+	Straggler float64
+	// BandDense and BandMoE are how far, as a natural logarithm, four of five runs of
+	// projects that the fit has not seen lie from their prediction; BandNew the same
+	// for an architecture that it has not seen.
+	BandDense, BandMoE, BandNew float64
+	// FP8Cast is the traffic of quantising one element, bytes.
+	FP8Cast float64
+}
+
+// A Stack is what a framework's code adds to the hardware's time.
+type Stack struct {
+	Name string
+	// Launch is the time the host takes to start one kernel, seconds; the device
+	// waits for the host where its kernels are shorter.
+	Launch float64
+	// KernelsForward and KernelsBackward of a dense layer, KernelsMoE more of a
+	// mixture of experts forward; counted in profiles of the frameworks, not fitted.
+	KernelsForward, KernelsBackward, KernelsMoE float64
+	// Elementwise is the traffic of norms, activations and residual additions
+	// against a perfectly fused one that reads and writes each tensor once.
+	Elementwise float64
+	// The shares of communication that computation cannot hide.
+	TPExposed, EPExposed, PPExposed float64
+	// Gather is the rate of gathering weights and scattering gradients that ZeRO-3
+	// reaches, against a plain ring.
+	Gather float64
+	// DPHidden is the part of a backward pass behind which gradients are reduced.
+	DPHidden float64
+	// Step is what happens once a step beside everything else: data, logging,
+	// gradient norm, synchronisation. Seconds.
+	Step float64
+	// Operations says that selective recompute is by operation (torchtitan), not core
+	// attention alone.
+	Operations bool
+	// Optimizer is the traffic of the update against one that touches every state once.
+	Optimizer float64
+}
+
+type architecture uint8
+
+const (
+	archVolta architecture = iota
+	archAmpere
+	archHopper
+	archBlackwell
+	archCDNA3
+	archOther
+	numArchitectures
+)
+
+// stackID numbers the stacks.
+type stackID uint8
+
+const (
+	stackMegatron stackID = iota
+	stackMegatronUnfused
+	stackFSDP2
+	stackDeepSpeed
+	stackDeepSpeedUnfused
+	stackEager
+	numStacks
+)
+
+// architectureOf maps the catalog's architecture to the one whose constants it
+// takes. Parts without measured runs inherit: their band is wider.
+func architectureOf(name string) (a architecture, inherited bool) {
+	switch name {
+	case "volta":
+		return archVolta, false
+	case "ampere":
+		return archAmpere, false
+	case "hopper":
+		return archHopper, false
+	case "blackwell":
+		return archBlackwell, false
+	case "pascal", "turing":
+		return archVolta, true
+	case "ada":
+		return archAmpere, true
+	case "blackwell-rtx", "rubin":
+		return archBlackwell, true
+	case "cdna3", "cdna4", "cdna2", "cdna", "cdna5":
+		return archCDNA3, true
+	}
+	return archOther, true
+}
+
+// stack is the one a case runs on: its profile's, in the generation before
+// fused kernels where attention is unfused.
+func (l *Ledger) stack() stackID {
+	switch l.Profile.Name {
+	case "fsdp2", "fsdp2-2024":
+		return stackFSDP2
+	case "deepspeed":
+		if l.Recipe.Attention == Unfused {
+			return stackDeepSpeedUnfused
+		}
+		return stackDeepSpeed
+	case "torch-eager", "seed":
+		return stackEager
+	}
+	if l.Recipe.Attention == Unfused {
+		return stackMegatronUnfused
+	}
+	return stackMegatron
+}
+
+// Prior is what is known before any training run is looked at: shares and
+// latencies of kernels and collectives measured alone, and plain guesses where
+// there is no measurement, with their uncertainty in [Calibration.Constants].
+func Prior() *Calibration {
+	return &Calibration{
+		Architectures: [numArchitectures]Efficiency{
+			archVolta:     {Name: "volta", MatMul: shares(0.70, 0, 0, 0), Attention: 0.35, AttentionBwd: 0.3, Memory: 0.85, Link: 0.72, LinkLatency: 40e-6, LinkHop: 5e-6},
+			archAmpere:    {Name: "ampere", MatMul: shares(0.80, 0, 0, 0), Attention: 0.55, AttentionBwd: 0.45, Memory: 0.84, Link: 0.72, LinkLatency: 30e-6, LinkHop: 5e-6},
+			archHopper:    {Name: "hopper", MatMul: shares(0.74, 0.64, 0.60, 0), Attention: 0.55, AttentionBwd: 0.42, Memory: 0.88, Link: 0.77, LinkLatency: 20e-6, LinkHop: 2e-6},
+			archBlackwell: {Name: "blackwell", MatMul: shares(0.70, 0.60, 0.70, 0.56), Attention: 0.45, AttentionBwd: 0.38, Memory: 0.86, Link: 0.70, LinkLatency: 25e-6, LinkHop: 6e-6},
+			archCDNA3:     {Name: "cdna3", MatMul: shares(0.55, 0.45, 0.45, 0.35), Attention: 0.35, AttentionBwd: 0.27, Memory: 0.80, Link: 0.70, LinkLatency: 30e-6, LinkHop: 5e-6},
+			archOther:     {Name: "other", MatMul: shares(0.70, 0.55, 0.55, 0.40), Attention: 0.40, AttentionBwd: 0.32, Memory: 0.85, Link: 0.70, LinkLatency: 30e-6, LinkHop: 5e-6},
+		},
+		Stacks: [numStacks]Stack{
+			stackMegatron:         {Name: "megatron", Gather: 0.8, Launch: 6e-6, KernelsForward: 20, KernelsBackward: 40, KernelsMoE: 40, Elementwise: 1.3, TPExposed: 0.7, EPExposed: 0.8, PPExposed: 0.6, DPHidden: 0.8, Step: 20e-3, Optimizer: 1.2},
+			stackMegatronUnfused:  {Name: "megatron-unfused", Gather: 0.8, Launch: 22e-6, KernelsForward: 40, KernelsBackward: 80, KernelsMoE: 40, Elementwise: 1.5, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.05, Step: 20e-3, Optimizer: 1.5},
+			stackFSDP2:            {Name: "fsdp2", Gather: 0.8, Operations: true, Launch: 8e-6, KernelsForward: 25, KernelsBackward: 50, KernelsMoE: 40, Elementwise: 1.6, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.9, Step: 20e-3, Optimizer: 1.5},
+			stackDeepSpeed:        {Name: "deepspeed", Gather: 0.6, Launch: 10e-6, KernelsForward: 35, KernelsBackward: 70, KernelsMoE: 60, Elementwise: 2.5, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.5, Step: 20e-3, Optimizer: 1.5},
+			stackDeepSpeedUnfused: {Name: "deepspeed-unfused", Gather: 0.3, Launch: 22e-6, KernelsForward: 40, KernelsBackward: 80, KernelsMoE: 60, Elementwise: 1.5, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.3, Step: 20e-3, Optimizer: 1.5},
+			stackEager:            {Name: "torch-eager", Gather: 0.8, Launch: 8e-6, KernelsForward: 45, KernelsBackward: 90, KernelsMoE: 80, Elementwise: 2, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.7, Step: 10e-3, Optimizer: 2},
+		},
+		LastWave: 0.5, TileFill: 150, Grouped: 0.65, AttentionRamp: 300, AttentionWidth: 0.4,
+		Network: 0.8, NetworkLatency: 60e-6, NetworkHop: 5e-6, Power: 0.7, Straggler: 0.004, FP8Cast: 4,
+		BandDense: 0.2, BandMoE: 0.35, BandNew: 0.4,
+	}
+}
+
+func shares(sixteen, fp8, mxfp8, fp4 float64) [numFormats]float64 {
+	return [numFormats]float64{Format16: sixteen, FormatTF32: sixteen, FormatFP8: fp8, FormatMXFP8: mxfp8, FormatFP4: fp4}
+}

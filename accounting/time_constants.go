@@ -1,0 +1,90 @@
+package accounting
+
+import "strings"
+
+// A Constant is one number of the time model that is fitted or inherited.
+type Constant struct {
+	Name   string // dotted: hopper.attention, megatron.launch
+	Value  *float64
+	Spread float64 // uncertainty of the prior, as a natural logarithm; 0 = set from residuals, not fitted
+	Share  bool    // between 0 and 1
+	Source string  // of the prior
+}
+
+// Constants lists every constant of the calibration, for printing and for
+// fitting. The values point into c.
+func (c *Calibration) Constants() []Constant {
+	var out []Constant
+	add := func(name string, value *float64, spread float64, share bool, source string) {
+		if *value > 0 {
+			out = append(out, Constant{name, value, spread, share, source})
+		}
+	}
+	for i := range c.Architectures {
+		e := &c.Architectures[i]
+		add(e.Name+".matmul_16bit", &e.MatMul[Format16], 0.10, true, "8192³ and median training shapes, efficiency.csv")
+		add(e.Name+".matmul_fp8", &e.MatMul[FormatFP8], 0.15, true, "8192³ in fp8, efficiency.csv")
+		add(e.Name+".matmul_mxfp8", &e.MatMul[FormatMXFP8], 0.15, true, "8192³ in block-scaled fp8, efficiency.csv")
+		add(e.Name+".matmul_fp4", &e.MatMul[FormatFP4], 0.15, true, "8192³ in nvfp4, efficiency.csv, of at most twice the fp8 peak")
+		add(e.Name+".attention", &e.Attention, 0.20, true, "median fused attention of training shapes, efficiency.csv, causal work only")
+		add(e.Name+".attention_backward", &e.AttentionBwd, 0.20, true, "the same, backward")
+		add(e.Name+".memory", &e.Memory, 0.03, true, "matrix-vector products over 1 GB of weights, efficiency.csv")
+		add(e.Name+".link", &e.Link, 0.05, true, "ring collectives of 512 MiB on 8 devices, efficiency.csv")
+		add(e.Name+".link_latency_seconds", &e.LinkLatency, 0.3, false, "ring collectives of 16 MiB, efficiency.csv")
+		add(e.Name+".link_hop_seconds", &e.LinkHop, 0.3, false, "ring collectives of 16 MiB on 2, 4 and 8 devices, efficiency.csv")
+	}
+	for i := range c.Stacks {
+		s := &c.Stacks[i]
+		add(s.Name+".launch_seconds", &s.Launch, 0.4, false, "4 to 25 µs a kernel started from Python")
+		add(s.Name+".elementwise", &s.Elementwise, 0.25, false, "1 = each tensor passes once")
+		add(s.Name+".tp_exposed", &s.TPExposed, 0.2, true, "1 = not overlapped")
+		add(s.Name+".ep_exposed", &s.EPExposed, 0.2, true, "1 = not overlapped")
+		add(s.Name+".pp_exposed", &s.PPExposed, 0.3, true, "1 = blocking sends")
+		add(s.Name+".gather", &s.Gather, 0.3, true, "of a plain ring")
+		add(s.Name+".dp_hidden", &s.DPHidden, 0.3, true, "1 = behind all of a backward pass")
+		add(s.Name+".step_seconds", &s.Step, 0.7, false, "guess: tens of milliseconds")
+		add(s.Name+".optimizer", &s.Optimizer, 0.3, false, "1 = each state passes once")
+	}
+	add("last_wave", &c.LastWave, 0.3, true, "half a wave is lost on average")
+	add("tile_fill", &c.TileFill, 0.4, false, "a few main-loop iterations of 64")
+	add("grouped", &c.Grouped, 0.15, true, "grouped against dense products of training shapes, efficiency.csv: 0.62 on B200, 0.90 on A100")
+	add("attention_ramp_tokens", &c.AttentionRamp, 0.4, false, "a few tiles of 128")
+	add("attention_width", &c.AttentionWidth, 0.5, false, "guess: half the width costs a quarter")
+	add("network", &c.Network, 0.1, true, "32 B200 over 4 nodes, efficiency.csv: 0.95; 0.74 to 0.97 of the wire elsewhere")
+	add("network_latency_seconds", &c.NetworkLatency, 0.4, false, "32 B200 over 4 nodes, small messages, efficiency.csv")
+	add("network_hop_seconds", &c.NetworkHop, 0.7, false, "guess: microseconds a switch and a host")
+	add("straggler", &c.Straggler, 0.7, false, "guess: half a percent a doubling")
+	add("power", &c.Power, 0.3, false, "between 0.5 and 1 of dynamic power laws")
+	add("fp8_cast_bytes", &c.FP8Cast, 0.3, false, "16-bit read, two 8-bit writes")
+	add("band_dense", &c.BandDense, 0, false, "residuals with the run's project left out")
+	add("band_moe", &c.BandMoE, 0, false, "residuals with the run's project left out")
+	add("band_new", &c.BandNew, 0, false, "residuals with the run's architecture left out")
+	return out
+}
+
+// shipped is the prior with the fitted constants in place.
+var shipped = func() Calibration {
+	c := *Prior()
+	constants := c.Constants()
+	for _, f := range fitted {
+		for i := range constants {
+			if constants[i].Name == f.name {
+				*constants[i].Value = f.value
+			}
+		}
+	}
+	return c
+}()
+
+// Shipped returns a copy of the calibration in use.
+func Shipped() *Calibration { c := shipped; return &c }
+
+// Fitted reports whether a constant differs from its prior by fitting.
+func Fitted(name string) bool {
+	for _, f := range fitted {
+		if strings.EqualFold(f.name, name) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,407 @@
+package accounting
+
+import (
+	"math"
+
+	"headroom/accounting/arch"
+)
+
+// A passTime is the time of one direction through one unit (a layer, the embedding,
+// the head) on one rank for one micro-batch, in seconds.
+type passTime struct {
+	matmul, attention, elementwise float64
+	recompute                      float64 // of backward: what it computes again
+	tp, cp, ep, dp                 float64 // communication that nothing hides
+	launch                         float64 // the device waits for the host
+	kernels                        float64
+}
+
+func (p *passTime) add(o *passTime, times float64) {
+	p.matmul += float64(o.matmul * times)
+	p.attention += float64(o.attention * times)
+	p.elementwise += float64(o.elementwise * times)
+	p.recompute += float64(o.recompute * times)
+	p.tp += float64(o.tp * times)
+	p.cp += float64(o.cp * times)
+	p.ep += float64(o.ep * times)
+	p.dp += float64(o.dp * times)
+	p.launch += float64(o.launch * times)
+}
+
+// device is what the device is busy with or waits for its peers.
+func (p *passTime) device() float64 {
+	return p.matmul + p.attention + p.elementwise + p.recompute + p.tp + p.cp + p.ep
+}
+
+func (p *passTime) total() float64 { return p.device() + p.dp + p.launch }
+
+// unitTime is forward and backward of one unit.
+type unitTime struct{ forward, backward passTime }
+
+// overlapped is the time of two activities that run side by side and slow each
+// other where they are of like length: the fourth-power mean of a and b, 19 %
+// above the longer one when they are equal.
+func overlapped(a, b float64) float64 {
+	if a <= 0 || b <= 0 {
+		return math.Max(a, b)
+	}
+	if a < b {
+		a, b = b, a
+	}
+	r := b / a
+	r *= r
+	return a * math.Sqrt(math.Sqrt(1+float64(r*r)))
+}
+
+// A unitContext is what the units of a case share.
+type unitContext struct {
+	m      *Machine
+	x      *Setting
+	r      *Recipe
+	stack  *Stack
+	tokens float64 // of a micro-batch on one context-parallel rank
+	local  float64 // of those, on one rank of the sequence-parallel region
+	bytes  float64 // an activation value
+	tp     group
+	cp     group
+	ep     group
+	shard  group // over which ZeRO-3 cuts weights
+}
+
+func (c *Compiled) unitContext(x *Setting, m *Machine) unitContext {
+	p := &x.Plan
+	u := unitContext{m: m, x: x, r: &c.Ledger.Recipe, stack: &m.Calibration.Stacks[c.Ledger.stack()]}
+	u.tokens = float64(x.MicroBatch*x.Context) / float64(p.CP)
+	u.local = u.tokens
+	if p.SP {
+		u.local /= float64(p.TP)
+	}
+	u.bytes = float64(u.r.Precision.Compute.Bytes())
+	u.tp = group{p.TP, 1}
+	u.cp = group{p.CP, p.TP}
+	u.ep = group{p.EP, p.ETP}
+	u.shard = group{p.DP * p.CP, p.TP}
+	return u
+}
+
+// layer is the time of one layer of a section.
+func (c *Compiled) layer(u *unitContext, section int, out *unitTime) {
+	*out = unitTime{}
+	l := c.Ledger.Sections[section].Layer
+	cs := &c.sections[section]
+	f, b := &out.forward, &out.backward
+	u.attention(l, cs, f, b)
+	if l.Cross != nil {
+		// The encoder's keys and values have their own length; the decoder's is taken.
+		cross := *l
+		cross.Attention = *l.Cross
+		u.attention(&cross, cs, f, b)
+	}
+	switch {
+	case l.MoE != nil:
+		u.experts(l, f, b)
+	case l.FFN != nil:
+		u.ffn(l.FFN, float64(c.Ledger.Model.Hidden), f, b, 1)
+	}
+	u.norms(l, float64(c.Ledger.Model.Hidden), f, b)
+	f.kernels += u.stack.KernelsForward
+	b.kernels += u.stack.KernelsBackward
+	// Tensor parallelism: attention and feed-forward each gather their input and
+	// reduce their output, and backward the other way round.
+	d := float64(c.Ledger.Model.Hidden)
+	times := 2.0
+	if l.Parallel || l.MoE != nil && u.x.Plan.ETP == 1 {
+		times = 1
+	}
+	f.tp = times * u.stack.TPExposed * u.tensorParallel(d)
+	b.tp = f.tp
+	u.repeat(f, b)
+	u.host(f, b)
+	u.sharded(c, cs, f, b)
+}
+
+// tensorParallel is one gather and one reduction of a micro-batch's activations,
+// which is an all-reduce without sequence parallelism.
+func (u *unitContext) tensorParallel(d float64) float64 {
+	bytes := u.bytes * u.tokens * d
+	if u.x.Plan.SP {
+		return 2 * u.m.gather(u.tp, bytes)
+	}
+	return u.m.reduce(u.tp, bytes)
+}
+
+// linear adds a product tokens×k by k×n and its two gradients.
+func (u *unitContext) linear(f, b *passTime, rows, n, k float64, narrow bool) {
+	f.matmul += u.m.product(rows, n, k, narrow)
+	b.matmul += u.m.product(rows, k, n, narrow) + u.m.product(n, k, rows, narrow)
+	if narrow && u.m.Format >= FormatFP8 {
+		cast := u.m.Calibration.FP8Cast / u.m.stream()
+		f.elementwise += cast * rows * k
+		b.elementwise += cast * rows * n
+	}
+}
+
+// stream adds traffic of values elements, passed over so many times.
+func (u *unitContext) stream(p *passTime, elements, times float64) {
+	p.elementwise += elements * times * u.bytes * u.stack.Elementwise / u.m.stream()
+}
+
+func (u *unitContext) attention(l *arch.Layer, cs *compiledSection, f, b *passTime) {
+	a := &l.Attention
+	p := &u.x.Plan
+	t := float64(p.TP)
+	q, v := float64(a.Heads*a.HeadDim)/t, float64(a.Heads*a.ValueDim)/t
+	kvHeads := math.Max(float64(a.KVHeads)/t, 1)
+	kv := kvHeads * float64(a.HeadDim+a.ValueDim)
+	d := float64(l.InputNorm.Width)
+	if d == 0 {
+		d = float64(a.Heads * a.HeadDim)
+	}
+	if x := a.MLA; x != nil {
+		if x.QRank > 0 {
+			u.linear(f, b, u.local, float64(x.QRank), d, true)
+			u.linear(f, b, u.tokens, q, float64(x.QRank), true)
+		} else {
+			u.linear(f, b, u.tokens, q, d, true)
+		}
+		u.linear(f, b, u.local, float64(x.KVRank+x.RopeDim), d, true)
+		u.linear(f, b, u.tokens, float64(a.Heads*(x.NopeDim+a.ValueDim))/t, float64(x.KVRank), true)
+		kv = float64(x.KVRank + x.RopeDim)
+		f.kernels += 8
+		b.kernels += 14
+	} else {
+		u.linear(f, b, u.tokens, q+kv, d, true)
+	}
+	u.linear(f, b, u.tokens, d, v, true)
+	// Rotation reads and writes queries and keys.
+	if a.RotaryDim > 0 || a.MLA != nil {
+		u.stream(f, u.tokens*(q+kv/2), 2)
+		u.stream(b, u.tokens*(q+kv/2), 2)
+	}
+	span := cs.span(u.x.Context, Causal)
+	width := cs.spanFLOPs / t // FLOPs of a token and key
+	s := float64(u.x.Context)
+	if u.r.Attention == Unfused {
+		u.unfused(a, width, f, b)
+		return
+	}
+	work := u.tokens * width * span
+	f.attention += u.m.attention(work, 2*span, float64(a.HeadDim+a.ValueDim)/2, false)
+	b.attention += u.m.attention(work, 2*span, float64(a.HeadDim+a.ValueDim)/2, true)
+	_ = s
+	if p.CP > 1 {
+		// The ring passes keys and values on while it computes.
+		bytes := u.bytes * u.tokens * kv
+		hop := float64(p.CP-1) * u.m.send(u.cp.stride*max(p.CP/2, 1), bytes)
+		f.cp += overlapped(f.attention, hop) - f.attention
+		b.cp += overlapped(b.attention, 2*hop) - b.attention
+	}
+}
+
+// Passes over the S×S scores of unfused attention: scores written; mask, scale
+// and softmax read and write; dropout reads, writes and writes its mask; the
+// product with the values reads. Backward reads and writes each gradient as well.
+const (
+	scorePassesForward  = 6
+	scorePassesBackward = 9
+)
+
+// unfused is attention through stored scores, all S² of them.
+func (u *unitContext) unfused(a *arch.Attention, width float64, f, b *passTime) {
+	s := float64(u.x.Context)
+	heads := float64(a.Heads) / float64(u.x.Plan.TP)
+	batch := u.tokens / s * heads
+	// Batched products of each head; their waves fill together.
+	both := u.m.product(u.tokens*heads/batch*batch, s, float64(a.HeadDim), false) + u.m.product(u.tokens*heads, float64(a.ValueDim), s, false)
+	f.attention += both
+	b.attention += 2 * both
+	traffic := u.bytes * u.tokens * heads * s / u.m.stream()
+	f.attention += scorePassesForward * traffic
+	b.attention += scorePassesBackward * traffic
+}
+
+// ffn adds a dense feed-forward of which each token passes rows times.
+func (u *unitContext) ffn(x *arch.FFN, d float64, f, b *passTime, rows float64) {
+	width := float64(x.Width) / float64(u.x.Plan.TP)
+	n, reads := width, 2.0
+	if x.Gated {
+		n, reads = 2*width, 3
+	}
+	u.linear(f, b, u.tokens*rows, n, d, true)
+	u.linear(f, b, u.tokens*rows, d, width, true)
+	u.stream(f, u.tokens*rows*width, reads)
+	u.stream(b, u.tokens*rows*width, 2*reads-1)
+}
+
+// experts adds a routed feed-forward, balanced over the ranks.
+func (u *unitContext) experts(l *arch.Layer, f, b *passTime) {
+	x := l.MoE
+	p := &u.x.Plan
+	d := float64(l.FFNNorm.Width)
+	if d == 0 {
+		d = float64(l.InputNorm.Width)
+	}
+	f.kernels += u.stack.KernelsMoE
+	b.kernels += u.stack.KernelsMoE
+	u.linear(f, b, u.local, float64(x.Experts), d, false)
+	etp := float64(p.ETP)
+	routed := u.tokens / float64(p.TP) * etp * float64(x.TopK) // rows of this rank
+	experts := float64(x.Experts) / float64(p.EP)
+	width := float64(x.Expert.Width) / etp
+	n, reads := width, 2.0
+	if x.Expert.Gated {
+		n, reads = 2*width, 3
+	}
+	// Rows of one expert are padded to tiles: half a tile is lost on average.
+	const tile = 128
+	padded := routed + float64(experts*tile/2)
+	var gf, gb passTime
+	u.linear(&gf, &gb, padded, n, d, true)
+	u.linear(&gf, &gb, padded, d, width, true)
+	grouped := u.m.Calibration.Grouped
+	weights := experts * (n + width) * d * u.bytes / u.m.stream() // every local expert is read
+	f.matmul += math.Max(gf.matmul/grouped, weights)
+	b.matmul += math.Max(gb.matmul/grouped, 3*weights)
+	f.elementwise += gf.elementwise
+	b.elementwise += gb.elementwise
+	u.stream(f, routed*width, reads)
+	u.stream(b, routed*width, 2*reads-1)
+	// Tokens are permuted by expert and back: each a read and a write.
+	u.stream(f, routed*d, 4)
+	u.stream(b, routed*d, 4)
+	dispatch := u.m.exchange(u.ep, u.bytes*routed/etp*d, float64(x.TopK))
+	f.ep += 2 * u.stack.EPExposed * dispatch
+	b.ep += 2 * u.stack.EPExposed * dispatch
+	if p.ETP > 1 {
+		etpGroup := group{p.ETP, 1}
+		f.tp += u.stack.TPExposed * 2 * u.m.gather(etpGroup, u.bytes*routed*d)
+		b.tp += u.stack.TPExposed * 2 * u.m.gather(etpGroup, u.bytes*routed*d)
+	}
+	if x.Shared != nil {
+		u.ffn(x.Shared, d, f, b, 1)
+	}
+}
+
+// norms adds norms and residual additions: a norm reads and writes, an addition
+// reads two and writes one; their backwards read one more.
+func (u *unitContext) norms(l *arch.Layer, d float64, f, b *passTime) {
+	n := 0.0
+	for _, x := range [...]*arch.Norm{&l.InputNorm, &l.FFNNorm, &l.PostAttnNorm, &l.PostFFNNorm, &l.CrossNorm} {
+		if x.Kind != arch.NoNorm {
+			n++
+		}
+	}
+	u.stream(f, u.local*d, 2*n+6)
+	u.stream(b, u.local*d, 3*n+4)
+	for _, x := range [...]*arch.Norm{&l.Attention.QNorm, &l.Attention.KNorm} {
+		if x.Kind != arch.NoNorm {
+			heads := float64(l.Attention.Heads*l.Attention.HeadDim) / float64(u.x.Plan.TP)
+			u.stream(f, u.tokens*heads, 2)
+			u.stream(b, u.tokens*heads, 3)
+		}
+	}
+	if u.r.Dropout > 0 {
+		u.stream(f, u.local*d, 5) // two dropouts with their masks
+		u.stream(b, u.local*d, 5)
+	}
+}
+
+// repeat adds what the recipe recomputes to backward.
+func (u *unitContext) repeat(f, b *passTime) {
+	switch u.r.Recompute {
+	case RecomputeFull:
+		b.recompute = f.matmul + f.attention + f.elementwise
+		b.tp += f.tp
+		b.cp += f.cp
+		b.ep += f.ep
+		b.kernels += f.kernels
+	case RecomputeSelective:
+		if u.stack.Operations {
+			// torchtitan keeps every second matrix product and the attention output.
+			b.recompute = f.matmul/2 + f.elementwise
+			b.kernels += f.kernels * 0.7
+			return
+		}
+		b.recompute = f.attention // Megatron: core attention
+	}
+}
+
+// host adds the wait for the host where it starts kernels more slowly than the
+// device runs them.
+func (u *unitContext) host(f, b *passTime) {
+	for _, p := range [...]*passTime{f, b} {
+		busy := p.device() + float64(p.kernels*kernelGap)
+		p.launch = overlapped(busy, p.kernels*u.stack.Launch) - p.device()
+	}
+}
+
+// kernelGap is the time between two kernels on the device, seconds: launch
+// latency and tail that no queue hides.
+const kernelGap = 1.5e-6
+
+// sharded adds gathering of weights and scattering of gradients where ZeRO-3
+// cuts them: prefetched behind the unit's own computation.
+func (u *unitContext) sharded(c *Compiled, cs *compiledSection, f, b *passTime) {
+	p := &u.x.Plan
+	if p.ZeRO < 3 || u.shard.size <= 1 {
+		return
+	}
+	d := divisors(p, cs.kvHeads)
+	dense, expert := perRank(&cs.weights, c.vocabRows(p), &d)
+	elements := float64(dense + expert)
+	gather := u.m.gather(u.shard, u.bytes*elements/u.stack.Gather)
+	scatter := u.m.gather(u.shard, u.reduceBytes()*elements/u.stack.Gather)
+	exposed := func(busy, wire float64) float64 {
+		h := u.stack.DPHidden
+		return float64(h*(overlapped(busy, wire)-busy)) + float64((1-h)*wire)
+	}
+	f.dp = exposed(f.device()+f.launch, gather)
+	b.dp = exposed(b.device()+b.launch, gather+scatter)
+}
+
+// reduceBytes is the size of one gradient value on the wire.
+func (u *unitContext) reduceBytes() float64 {
+	if u.r.Precision.GradientBytes == 2 || u.r.Precision.Half {
+		return 2 // Megatron reduces fp16 gradients before it widens them
+	}
+	return 4
+}
+
+// head is the final norm, the head and the loss.
+func (c *Compiled) head(u *unitContext, out *unitTime) {
+	*out = unitTime{}
+	f, b := &out.forward, &out.backward
+	model := c.Ledger.Model
+	d := float64(model.Embedding.Width)
+	rows := float64(c.vocabRows(&u.x.Plan))
+	if !model.Head.None {
+		u.linear(f, b, u.tokens, rows, d, false)
+		logits := u.tokens * rows
+		if u.r.Loss == LossEager {
+			u.stream(f, logits, 5) // fp32 copy, softmax, pick
+			u.stream(b, logits, 4)
+		} else {
+			u.stream(f, logits, 2)
+			u.stream(b, logits, 2)
+		}
+	}
+	u.stream(f, u.local*float64(model.Hidden), 2)
+	u.stream(b, u.local*float64(model.Hidden), 3)
+	f.kernels, b.kernels = 10, 14
+	f.tp = u.stack.TPExposed * u.m.gather(u.tp, u.bytes*u.tokens*d)
+	b.tp = f.tp
+	u.host(f, b)
+	u.sharded(c, &c.sections[len(c.sections)-1], f, b)
+}
+
+// embedding is the look-up of the token table.
+func (c *Compiled) embedding(u *unitContext, out *unitTime) {
+	*out = unitTime{}
+	f, b := &out.forward, &out.backward
+	d := float64(c.Ledger.Model.Hidden)
+	u.stream(f, u.tokens*d, 2)
+	u.stream(b, u.tokens*d, 4) // sorted or atomic additions
+	f.kernels, b.kernels = 4, 6
+	u.host(f, b)
+	u.sharded(c, &c.sections[c.first[0]], f, b)
+}
