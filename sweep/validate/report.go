@@ -30,6 +30,11 @@ type Row struct {
 	Skipped string   `json:"skipped,omitempty"` // why nothing was predicted
 	Right   *bool    `json:"right,omitempty"`   // of a fits row: the prediction agrees
 	Assumed []string `json:"assumed,omitempty"`
+
+	// StepSeconds and its parts are the prediction behind a row of time, and Ratio
+	// the predicted step over the measured one, whatever the metric.
+	Time  *accounting.Time `json:"-"`
+	Ratio float64          `json:"step_ratio,omitempty"`
 }
 
 // A Report is the outcome of a table.
@@ -37,6 +42,8 @@ type Report struct {
 	Measurements int      `json:"measurements"`
 	Rows         []Row    `json:"rows"`
 	Memory       Summary  `json:"memory"`
+	Time         Summary  `json:"time"`
+	Baseline     Summary  `json:"baseline"`           // of time: one constant efficiency for all
 	Bad          []string `json:"bad_rows,omitempty"` // cells that could not be read
 }
 
@@ -50,6 +57,7 @@ func Run(rows []Measurement, bad []CellError) *Report {
 		r.Rows = append(r.Rows, predict(&rows[i])...)
 	}
 	r.Memory = summarize(r.Rows, isMemory)
+	r.Time = summarize(r.Rows, isTime)
 	return r
 }
 
@@ -94,6 +102,10 @@ type Evaluation struct {
 	Case        *accounting.Case
 	Accelerator hardware.Accelerator // one device of it
 	Report      accounting.Report
+	Compiled    *accounting.Compiled
+	Machine     *accounting.Machine
+	Time        accounting.Time
+	NoTime      string // why there is no time
 }
 
 // Evaluate resolves and evaluates the trial. The error says why the case cannot exist.
@@ -106,7 +118,7 @@ func (t *Trial) Evaluate() (*Evaluation, error) {
 	if gpu.Assumption != "" {
 		t.Assumed = append(t.Assumed, gpu.Assumption)
 	}
-	c, err := t.Options.Resolve()
+	c, err := t.resolve()
 	if err != nil {
 		return nil, err
 	}
@@ -115,6 +127,7 @@ func (t *Trial) Evaluate() (*Evaluation, error) {
 		return nil, err
 	}
 	e.Case = c
+	c.Setting.Plan.Uneven = true // benchmark recipes write their layouts by hand
 	c.Setting.UsableBytes = e.Accelerator.UsableBytes
 	compiled.Evaluate(&c.Setting, &e.Report)
 	if e.Report.RuledOut() {
@@ -125,6 +138,16 @@ func (t *Trial) Evaluate() (*Evaluation, error) {
 			return nil, err
 		}
 	}
+	e.Compiled = compiled
+	network := t.Network
+	if network == 0 {
+		network = t.Source.Network[e.Accelerator.Architecture]
+	}
+	if e.Machine, err = accounting.NewMachine(e.Accelerator, &c.Recipe.Precision, network); err != nil {
+		e.NoTime = err.Error()
+		return e, nil
+	}
+	compiled.Time(&c.Setting, e.Machine, &e.Time)
 	return e, nil
 }
 
@@ -145,7 +168,7 @@ func (m *Measurement) quantities(s *Source) []quantity {
 		d := m.definition(s)
 		out = append(out, quantity{metric: string(d) + "_bytes", value: m.bytes(s), compare: compareBytes(d)})
 	}
-	return out
+	return append(out, m.timeQuantities()...)
 }
 
 func isMemory(metric string) bool {
@@ -159,6 +182,10 @@ func isMemory(metric string) bool {
 // compareBytes compares the figure that the source's definition names.
 func compareBytes(d Definition) func(e *Evaluation, out *Row) {
 	return func(e *Evaluation, out *Row) {
+		if e.Trial.StandIn {
+			out.Skipped = "the profile " + e.Trial.Options.Profile + " has no memory rules yet"
+			return
+		}
 		m := &e.Report.Memory
 		switch d {
 		case Allocated:
@@ -202,4 +229,24 @@ func (r *Report) Reached() string {
 		}
 	}
 	return fmt.Sprintf("%d of %d quantities predicted", n, len(r.Rows))
+}
+
+// resolve fills in the defaults. A profile that is not built lends its name to
+// the nearest one that is: its time has constants of its own, its memory not.
+func (t *Trial) resolve() (*accounting.Case, error) {
+	o := t.Options
+	_, err := accounting.ParseProfile(o.Profile)
+	if err == nil {
+		return o.Resolve()
+	}
+	name := o.Profile
+	o.Profile = "megatron"
+	c, err := o.Resolve()
+	if err != nil {
+		return nil, err
+	}
+	stand := *c.Profile
+	stand.Name = name
+	c.Profile, t.StandIn = &stand, true
+	return c, nil
 }

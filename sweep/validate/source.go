@@ -36,9 +36,11 @@ type Source struct {
 	Loose string
 	// LooseTime is the same for time alone.
 	LooseTime string
-	// ShardMaster and grad bytes are of the recipe: the precision name for 16-bit
-	// runs, when the profile's own rule does not hold.
+	// Recipe replaces the profile's rule for some precision.
 	Recipe map[string]string
+	// Network is the share of one GPU in the project's documented clusters, bytes a
+	// second by architecture, where the catalog has a cloud's.
+	Network map[string]float64
 }
 
 // sources is searched in order; the last one stands for everything else.
@@ -55,7 +57,8 @@ var sources = []Source{
 	{Name: "internevo", match: []string{"internevo"}, Profile: "deepspeed", Memory: Device, Convention: accounting.FullSquare, Recompute: true},
 	{Name: "bigscience", match: []string{"bigscience"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Recompute: true, Dropout: true},
 	{Name: "vtrain", match: []string{"vtrain"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Recompute: true, Dropout: true},
-	{Name: "megatron-2021", match: []string{"sc21", "megatron-lm readme"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Recompute: true, Dropout: true},
+	{Name: "megatron-2021", match: []string{"sc21", "megatron-lm readme"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Recompute: true, Dropout: true,
+		Network: map[string]float64{"ampere": 25e9, "volta": 6.25e9}}, // Selene: 8 × HDR 200 a DGX A100; DGX-2: 8 × EDR 100 for 16 GPUs
 	{Name: "golden", match: []string{"golden", "functional_tests"}, Profile: "megatron", Memory: Allocated, LastRank: true, Convention: accounting.Causal, Dropout: true,
 		LooseTime: "run in deterministic mode"},
 	{Name: "simumax", match: []string{"simumax"}, Profile: "megatron", Memory: Allocated, Loss: "fused", Convention: accounting.Causal},
@@ -88,12 +91,15 @@ func (m *Measurement) source() *Source {
 // implies: only FSDP shards weights alone, only Megatron has the other
 // parallelisms.
 func (m *Measurement) profile(s *Source) string {
+	sharded := m.ZeRO != nil && *m.ZeRO == 3
 	switch {
+	case s.Profile == "megatron" && sharded && s.Dropout:
+		return "deepspeed" // in Megatron's years without FSDP, ZeRO-3 is DeepSpeed's
 	case s.Profile != "":
 		return s.Profile
 	case max(m.TP, m.PP, m.CP, m.EP) > 1:
 		return "megatron"
-	case m.ZeRO != nil && *m.ZeRO == 3:
+	case sharded:
 		return "fsdp2"
 	case m.GPUs == 1:
 		return "torch-eager"

@@ -3,6 +3,8 @@ package validate
 import (
 	"errors"
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"headroom/accounting"
@@ -13,38 +15,44 @@ type Trial struct {
 	Measurement *Measurement
 	Source      *Source
 	Options     accounting.Options
-	Format      string // of matrix products: bf16, fp16, fp32, fp8, mxfp8, nvfp4
+	Network     float64 // bytes a second of one GPU's share, from the notes; 0 = the catalog's
 	Assumed     []string
+	StandIn     bool // the profile is not built; see [Trial.Evaluate]
 }
 
 // precisions is the recipe of each profile by the row's precision. An fp8 run
 // keeps the states of a bf16 one; only its matrix products differ.
-func precisionRecipe(profile, precision string) (recipe, format string, err error) {
-	format = precision
+func precisionRecipe(profile, precision string) (string, error) {
+	format := precision
 	switch precision {
 	case "":
-		return "", "", errors.New("the precision is not given")
+		return "", errors.New("the precision is not given")
 	case "amp", "16-bit":
 		format = "bf16"
 	case "tf32":
-		return "fp32", "tf32", nil
+		return "fp32", nil
 	case "fp32", "bf16", "fp16", "fp8", "mxfp8", "nvfp4":
 	default:
-		return "", "", fmt.Errorf("the precision %s is not known", clip(precision))
+		return "", fmt.Errorf("the precision %s is not known", clip(precision))
 	}
+	narrow := format == "fp8" || format == "mxfp8" || format == "nvfp4"
 	switch {
 	case precision == "fp32":
-		return "fp32", format, nil
+		return "fp32", nil
 	case precision == "fp16":
-		return "fp16-mixed", format, nil
+		return "fp16-mixed", nil
+	case profile == "fsdp2" && narrow:
+		return "fsdp-" + format, nil
 	case profile == "fsdp2":
-		return "fsdp-mixed", format, nil
+		return "fsdp-mixed", nil
+	case narrow:
+		return format + "-mixed", nil
 	case profile == "deepspeed":
-		return "bf16-mixed-grad16", format, nil
+		return "bf16-mixed-grad16", nil
 	case profile == "torch-eager":
-		return "autocast", format, nil
+		return "autocast", nil
 	}
-	return "bf16-mixed", format, nil
+	return "bf16-mixed", nil
 }
 
 // Trial maps the measurement to a case. The error says which input is missing.
@@ -79,11 +87,14 @@ func (m *Measurement) Trial() (*Trial, error) {
 	}
 	t.Assumed = append(t.Assumed, notes...)
 	o.Profile = m.profile(s)
-	if o.Recipe, t.Format, err = precisionRecipe(o.Profile, m.Precision); err != nil {
+	if o.Recipe, err = precisionRecipe(o.Profile, m.Precision); err != nil {
 		return nil, err
 	}
 	if r, ok := s.Recipe[m.Precision]; ok {
 		o.Recipe = r
+	}
+	if t.Network = m.network(); t.Network > 0 {
+		assume("the network is the one its notes name: %g Gbit/s a GPU", t.Network*8e-9)
 	}
 	o.Context = m.Context
 	o.Optimizer = optimizer(m.Optimizer)
@@ -215,4 +226,26 @@ func (m *Measurement) recompute(s *Source, assume func(string, ...any)) string {
 	}
 	assume("recompute is not given: none is assumed")
 	return "none"
+}
+
+// networkNote finds "4x100Gb RoCE", "1600 Gbps node-node" and "800 Gbps inter-node".
+var networkNote = regexp.MustCompile(`(?:(\d+)x)?(\d+) ?Gb(?:ps)? (?:RoCE|IB|InfiniBand|node-node|inter-node)`)
+
+// gpusPerNode is the usual node of eight; the notes' rate is a node's.
+const gpusPerNode = 8
+
+// network is one GPU's share of the network that the notes name, bytes a second.
+func (m *Measurement) network() float64 {
+	match := networkNote.FindStringSubmatch(m.Notes)
+	if match == nil {
+		return 0
+	}
+	rate, err := strconv.ParseFloat(match[2], 64)
+	if err != nil {
+		return 0
+	}
+	if times, err := strconv.ParseFloat(match[1], 64); err == nil {
+		rate *= times
+	}
+	return rate * 1e9 / 8 / gpusPerNode
 }

@@ -1,0 +1,335 @@
+package validate
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"gonum.org/v1/gonum/mat"
+
+	"headroom/accounting"
+)
+
+// A trainingRun is a measured step with everything that predicts it.
+type trainingRun struct {
+	id, family, group string
+	e                 *Evaluation
+	seconds           float64 // measured
+	weight            float64
+}
+
+// runs evaluates the measurements whose time is scored.
+func runs(rows []Measurement) []trainingRun {
+	var out []trainingRun
+	for i := range rows {
+		m := &rows[i]
+		t, err := m.Trial()
+		if err != nil {
+			continue
+		}
+		e, err := t.Evaluate()
+		if err != nil || e.NoTime != "" {
+			continue
+		}
+		for _, q := range m.timeQuantities() {
+			row := Row{Measured: q.value}
+			q.compare(e, &row)
+			if row.Scored {
+				out = append(out, trainingRun{id: m.ID, family: m.Family(), group: m.Model + " " + m.GPU, e: e, seconds: row.Time.StepSeconds / row.Ratio})
+			}
+		}
+	}
+	weigh(out)
+	return out
+}
+
+// weigh gives every family the same weight but for very small ones, within it
+// every group (model and GPU), within that every run.
+func weigh(all []trainingRun) {
+	inGroup, inFamily, groups := map[string]float64{}, map[string]float64{}, map[string]float64{}
+	for i := range all {
+		r := &all[i]
+		if inGroup[r.family+r.group] == 0 {
+			groups[r.family]++
+		}
+		inGroup[r.family+r.group]++
+		inFamily[r.family]++
+	}
+	const few = 4 // runs at which a family has half its weight
+	for i := range all {
+		r := &all[i]
+		n := inFamily[r.family]
+		r.weight = n / (n + few) / groups[r.family] / inGroup[r.family+r.group]
+	}
+}
+
+const (
+	// noise is the error below which residuals count as squares, above it as
+	// absolute values: repeated measurements differ by 1 to 7 %.
+	noise = 0.07
+	// priorWeight is the weight of one constant's prior against one family.
+	priorWeight = 0.004
+	step        = 0.02 // of the numerical derivative, as a natural logarithm
+)
+
+// Calibrate fits the time model's constants to measured runs: the weighted sum
+// of a robust loss of ln(predicted/measured), plus for every constant its
+// squared distance from its prior in units of the prior's spread. Constants move
+// in their logarithm; shares stay below 1. Gauss-Newton with the weights of the
+// robust loss renewed at every iteration, damped where a step would not lower it.
+func Calibrate(all []trainingRun) *accounting.Calibration {
+	prior := accounting.Prior()
+	c := accounting.Prior()
+	free := func(all []accounting.Constant) []accounting.Constant {
+		return slices.DeleteFunc(all, func(c accounting.Constant) bool { return c.Spread == 0 })
+	}
+	base, at := free(prior.Constants()), free(c.Constants())
+	n := len(at)
+	x := make([]float64, n) // ln(value/prior)/spread
+	apply := func(x []float64) {
+		for i := range at {
+			v := *base[i].Value * math.Exp(x[i]*at[i].Spread)
+			if at[i].Share {
+				v = math.Min(v, 1)
+			}
+			*at[i].Value = v
+		}
+	}
+	residuals := func() []float64 {
+		out := make([]float64, len(all))
+		for i := range all {
+			out[i] = math.Log(all[i].predict(c) / all[i].seconds)
+		}
+		return out
+	}
+	loss := func(x, res []float64) float64 {
+		var sum float64
+		for i, r := range res {
+			sum += all[i].weight * noise * (math.Sqrt(1+r*r/(noise*noise)) - 1)
+		}
+		for _, v := range x {
+			sum += priorWeight * v * v / 2
+		}
+		return sum
+	}
+	apply(x)
+	res := residuals()
+	best := loss(x, res)
+	damping := 1e-3
+	for range 60 {
+		jac := mat.NewDense(len(all), n, nil)
+		for j := range n {
+			y := append([]float64(nil), x...)
+			y[j] += step / at[j].Spread
+			apply(y)
+			moved := residuals()
+			for i := range all {
+				jac.Set(i, j, (moved[i]-res[i])/(step/at[j].Spread))
+			}
+		}
+		// Normal equations with the robust weights; the prior makes them definite.
+		normal := mat.NewSymDense(n, nil)
+		gradient := mat.NewVecDense(n, nil)
+		for i, r := range res {
+			w := all[i].weight / (noise * math.Sqrt(1+r*r/(noise*noise)))
+			row := jac.RawRowView(i)
+			for j := range n {
+				gradient.SetVec(j, gradient.AtVec(j)+w*r*row[j])
+				for k := j; k < n; k++ {
+					normal.SetSym(j, k, normal.At(j, k)+w*row[j]*row[k])
+				}
+			}
+		}
+		for j := range n {
+			gradient.SetVec(j, gradient.AtVec(j)+priorWeight*x[j])
+			normal.SetSym(j, j, normal.At(j, j)+priorWeight)
+		}
+		improved := false
+		for range 8 {
+			damped := mat.NewSymDense(n, nil)
+			damped.CopySym(normal)
+			for j := range n {
+				damped.SetSym(j, j, normal.At(j, j)*(1+damping))
+			}
+			var chol mat.Cholesky
+			if !chol.Factorize(damped) {
+				damping *= 10
+				continue
+			}
+			var delta mat.VecDense
+			if err := chol.SolveVecTo(&delta, gradient); err != nil {
+				damping *= 10
+				continue
+			}
+			y := append([]float64(nil), x...)
+			for j := range n {
+				y[j] -= delta.AtVec(j)
+				// Past three spreads the prior says no.
+				y[j] = math.Max(-3, math.Min(3, y[j]))
+				if at[j].Share { // hold shares at their bound, so that they can come back
+					y[j] = math.Min(y[j], -math.Log(*base[j].Value)/at[j].Spread)
+				}
+			}
+			apply(y)
+			moved := residuals()
+			if l := loss(y, moved); l < best {
+				improved = best-l > 1e-7
+				x, res, best = y, moved, l
+				damping = math.Max(damping/5, 1e-6)
+				break
+			}
+			damping *= 5
+		}
+		if !improved {
+			break
+		}
+	}
+	apply(x)
+	return c
+}
+
+// predict is the step of the run under a calibration, seconds.
+func (r *trainingRun) predict(c *accounting.Calibration) float64 {
+	m := *r.e.Machine
+	m.Calibration = c
+	var t accounting.Time
+	r.e.Compiled.Time(&r.e.Case.Setting, &m, &t)
+	return t.StepSeconds
+}
+
+// leaveOut fits without the runs of each key in turn; the fit of a key has never
+// seen its runs.
+func leaveOut(all []trainingRun, key func(r *trainingRun) string) map[string]*accounting.Calibration {
+	out := map[string]*accounting.Calibration{}
+	for i := range all {
+		k := key(&all[i])
+		if out[k] != nil {
+			continue
+		}
+		var rest []trainingRun
+		for j := range all {
+			if key(&all[j]) != k {
+				rest = append(rest, all[j])
+			}
+		}
+		out[k] = Calibrate(rest)
+	}
+	return out
+}
+
+func byFamily(r *trainingRun) string { return r.family }
+
+func byArchitecture(r *trainingRun) string { return r.e.Machine.Architecture }
+
+// bands sets the error bars of c from the residuals of runs whose family, or
+// whose architecture, the prediction has not seen.
+func bands(c *accounting.Calibration, all []trainingRun, families, architectures map[string]*accounting.Calibration) {
+	var dense, moe, unseen []weighted
+	for i := range all {
+		r := &all[i]
+		x := weighted{math.Abs(math.Log(r.predict(families[r.family]) / r.seconds)), r.weight}
+		if r.moe() {
+			moe = append(moe, x)
+		} else {
+			dense = append(dense, x)
+		}
+		unseen = append(unseen, weighted{math.Abs(math.Log(r.predict(architectures[byArchitecture(r)]) / r.seconds)), r.weight})
+	}
+	c.BandDense, c.BandMoE, c.BandNew = weightedQuantile(dense, coverage), weightedQuantile(moe, coverage), weightedQuantile(unseen, coverage)
+}
+
+// coverage is the share of runs that an error bar is to hold.
+const coverage = 0.8
+
+type weighted struct{ value, weight float64 }
+
+// weightedQuantile is the smallest value that has at least the share p of the
+// weight at or below it.
+func weightedQuantile(x []weighted, p float64) float64 {
+	slices.SortFunc(x, func(a, b weighted) int { return cmp.Compare(a.value, b.value) })
+	var total, sum float64
+	for _, v := range x {
+		total += v.weight
+	}
+	for _, v := range x {
+		if sum += v.weight; sum >= p*total {
+			return v.value
+		}
+	}
+	return 0
+}
+
+func (r *trainingRun) moe() bool {
+	for i := range r.e.Case.Model.Kinds {
+		if r.e.Case.Model.Kinds[i].MoE != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// A Holdout is how the time model does on runs that its constants have not seen.
+type Holdout struct {
+	Calibration *accounting.Calibration // fitted on everything
+	Seen        Summary                 // with it
+	Unseen      Summary                 // every family with constants fitted on the others
+	// Coverage is the weighted share of unseen runs inside an error bar made from the
+	// other families' residuals.
+	Coverage float64
+}
+
+// Study fits the time model on the measurements and holds every family out in turn.
+func Study(rows []Measurement) *Holdout {
+	all := runs(rows)
+	h := &Holdout{Calibration: Calibrate(all)}
+	families := leaveOut(all, byFamily)
+	bands(h.Calibration, all, families, leaveOut(all, byArchitecture))
+	h.Seen = score(all, func(r *trainingRun) *accounting.Calibration { return h.Calibration })
+	h.Unseen = score(all, func(r *trainingRun) *accounting.Calibration { return families[r.family] })
+	h.Coverage = covered(all, families)
+	return h
+}
+
+// covered is the weighted share of runs inside an error bar that comes from the
+// residuals of other families' runs, each predicted without its own family.
+func covered(all []trainingRun, families map[string]*accounting.Calibration) float64 {
+	type kind struct {
+		family string
+		moe    bool
+	}
+	bars, miss := map[kind]float64{}, make([]float64, len(all))
+	for i := range all {
+		miss[i] = math.Abs(math.Log(all[i].predict(families[all[i].family]) / all[i].seconds))
+	}
+	var inside, total float64
+	for i := range all {
+		r := &all[i]
+		k := kind{r.family, r.moe()}
+		if _, known := bars[k]; !known {
+			var others []weighted
+			for j := range all {
+				if o := &all[j]; o.family != k.family && o.moe() == k.moe {
+					others = append(others, weighted{miss[j], o.weight})
+				}
+			}
+			bars[k] = weightedQuantile(others, coverage)
+		}
+		total += r.weight
+		if miss[i] <= bars[k] {
+			inside += r.weight
+		}
+	}
+	return inside / total
+}
+
+// score sums up the errors of the runs' step time.
+func score(all []trainingRun, calibration func(r *trainingRun) *accounting.Calibration) Summary {
+	var rows []Row
+	for i := range all {
+		r := &all[i]
+		p := r.predict(calibration(r))
+		m := r.e.Trial.Measurement
+		rows = append(rows, Row{ID: r.id, Family: r.family, Model: m.Model, GPU: m.GPU, Metric: "step_seconds", Predicted: p, Measured: r.seconds, Error: p/r.seconds - 1, Scored: true})
+	}
+	return summarize(rows, isTime)
+}

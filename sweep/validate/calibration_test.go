@@ -1,0 +1,101 @@
+package validate
+
+import (
+	"flag"
+	"fmt"
+	"go/format"
+	"math"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"headroom/accounting"
+)
+
+var (
+	update  = flag.Bool("update", false, "fit the time model's constants and error bars and write them")
+	holdout = flag.Bool("holdout", false, "hold every family out in turn: about half a minute")
+)
+
+const fittedFile = "../../accounting/time_fitted.go"
+
+// TestCalibration holds the shipped constants of the time model to the fit on the
+// embedded measurements.
+func TestCalibration(t *testing.T) {
+	if testing.Short() {
+		t.Skip("fits the time model")
+	}
+	all := runs(Builtin())
+	want := Calibrate(all).Constants()
+	if *update {
+		t.Skip("TestHoldout writes them")
+	}
+	for i, c := range accounting.Shipped().Constants() {
+		if c.Spread > 0 {
+			require.InEpsilon(t, *want[i].Value, *c.Value, 0.01, c.Name+": run go test -run Holdout -update")
+		}
+	}
+	seen := score(all, func(*trainingRun) *accounting.Calibration { return accounting.Shipped() })
+	require.Less(t, seen.MacroMedian, 0.065) // a little above what is reached, so that a change for the worse shows
+}
+
+// TestHoldout holds every family of measurements out in turn and prints how well
+// the fit on the others predicts it. With -update it writes the constants, and
+// the error bars that follow.
+func TestHoldout(t *testing.T) {
+	if !*holdout && !*update {
+		t.Skip("run with -holdout or -update")
+	}
+	h := Study(Builtin())
+	t.Log(describe("seen", h.Seen))
+	t.Log(describe("unseen", h.Unseen))
+	t.Logf("%.0f %% of unseen runs inside the error bars", 100*h.Coverage)
+	if *update {
+		require.NoError(t, os.WriteFile(fittedFile, fittedSource(t, h.Calibration), 0o644))
+		return
+	}
+	want := h.Calibration.Constants()
+	for i, c := range accounting.Shipped().Constants() {
+		require.InEpsilon(t, *want[i].Value, *c.Value, 0.01, c.Name+": run with -update")
+	}
+	require.Less(t, h.Unseen.MacroMedian, 0.11)
+	require.InDelta(t, coverage, h.Coverage, 0.1)
+}
+
+func describe(name string, s Summary) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: macro-median error %.1f %% over %d runs\n", name, 100*s.MacroMedian, s.Scored)
+	for _, f := range s.Families {
+		fmt.Fprintf(&b, "%-12s %3d runs, median %5.1f %%, 90th %5.1f %%, macro %5.1f %%, bias %+5.1f %%, worst %+6.1f %% (%s), rank %.3f (%d)\n",
+			f.Name, f.Scored, 100*f.Median, 100*f.P90, 100*f.Macro, 100*f.Bias, 100*f.Worst, f.WorstID, f.Rank, f.RankModels)
+	}
+	return b.String()
+}
+
+// fittedSource writes the constants that moved, to four digits.
+func fittedSource(t *testing.T, c *accounting.Calibration) []byte {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString(`package accounting
+
+// fitted holds the constants that published runs moved from their prior. It is
+// written by the test TestCalibration of headroom/sweep/validate, run with
+// -update; that test holds it to the fit.
+var fitted = []struct {
+	name  string
+	value float64
+}{
+`)
+	prior := accounting.Prior().Constants()
+	for i, x := range c.Constants() {
+		if x.Spread == 0 || math.Abs(*x.Value / *prior[i].Value - 1) > 0.003 {
+			fmt.Fprintf(&b, "\t{%q, %.4g},\n", x.Name, *x.Value)
+		}
+	}
+	b.WriteString("}\n")
+	out, err := format.Source([]byte(b.String()))
+	require.NoError(t, err)
+	return out
+}

@@ -1,0 +1,76 @@
+package validate
+
+import "strings"
+
+// timeQuantities lists the measured quantities that tell a step's time, the one
+// that is scored first: step time and tokens a second depend on nobody's
+// definition, TFLOPS and MFU on how the source counts.
+func (m *Measurement) timeQuantities() []quantity {
+	var out []quantity
+	add := func(metric string, value float64, predict func(e *Evaluation) float64, inverse bool) {
+		if value > 0 {
+			first := len(out) == 0
+			out = append(out, quantity{metric, value, func(e *Evaluation, row *Row) { compareTime(e, row, predict(e), inverse, first) }})
+		}
+	}
+	add("step_seconds", m.StepSeconds, func(e *Evaluation) float64 { return e.Time.StepSeconds }, false)
+	add("tokens_per_second_per_gpu", m.TokensPerSecondPerGPU, func(e *Evaluation) float64 { return e.Time.TokensPerSecondPerGPU }, true)
+	add("tflops_per_gpu", m.TFLOPSPerGPU, func(e *Evaluation) float64 { return e.rate(e.Trial.Source.Recompute) * 1e-12 }, true)
+	add("mfu_percent", m.MFUPercent, func(e *Evaluation) float64 { return 100 * e.rate(false) / e.Machine.PrintedPeak }, true)
+	add("hfu_percent", m.HFUPercent, func(e *Evaluation) float64 { return 100 * e.rate(true) / e.Machine.PrintedPeak }, true)
+	return out
+}
+
+// rate is the FLOPs a second of one GPU as the source counts them.
+func (e *Evaluation) rate(recompute bool) float64 {
+	x := &e.Case.Setting
+	work := e.Compiled.StepFLOPs(x.GlobalBatch, x.Context, e.Trial.Source.Convention)
+	flops := work.Model
+	if recompute {
+		flops = work.Hardware
+	}
+	return flops / (e.Time.StepSeconds * float64(x.Plan.GPUs()))
+}
+
+// compareTime fills in one row of time. inverse metrics grow as the step shrinks.
+func compareTime(e *Evaluation, out *Row, predicted float64, inverse, first bool) {
+	if e.NoTime != "" {
+		out.Skipped = e.NoTime
+		return
+	}
+	t := e.Time
+	out.Predicted, out.Time = predicted, &t
+	out.Error = predicted/out.Measured - 1
+	out.Ratio = predicted / out.Measured
+	if inverse {
+		out.Ratio = 1 / out.Ratio
+	}
+	m := e.Trial.Measurement
+	out.Why = firstOf(e.Trial.Source.Loose, e.Trial.Source.LooseTime, m.doubtful(), unpacked(m))
+	if !first {
+		out.Why = firstOf(out.Why, "another figure of the same run is scored")
+	}
+	out.Scored = out.Why == ""
+}
+
+// unpacked tells runs on short samples padded to the context: their tokens are
+// not the context's.
+func unpacked(m *Measurement) string {
+	if strings.Contains(m.Notes, "UNPACKED") || strings.Contains(m.Notes, "samples shorter") {
+		return "its samples are shorter than the context"
+	}
+	return ""
+}
+
+func isTime(metric string) bool { return !isMemory(metric) }
+
+// Steady tells the runs that calibrate the time model from their rows.
+func Steady(rows []Row) []Row {
+	var out []Row
+	for i := range rows {
+		if rows[i].Scored && rows[i].Time != nil {
+			out = append(out, rows[i])
+		}
+	}
+	return out
+}
