@@ -82,7 +82,7 @@ func (s *state) printPlan(a *planAnswer) {
 	w := s.Stdout
 	fmt.Fprintf(w, "study %s: %s", a.Study, plural(a.Cases, "case"))
 	if a.Raw != "" && a.Raw != fmt.Sprint(a.Cases) {
-		fmt.Fprintf(w, " of %s before constraints", a.Raw)
+		fmt.Fprintf(w, " of %s before constraints", grouped(a.Raw))
 	}
 	fmt.Fprint(w, "\n\n")
 	t := table("axis", ">n", "values")

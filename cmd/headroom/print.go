@@ -79,7 +79,11 @@ func (s *state) bold(text string) string {
 
 // thousands writes an integer in groups of three.
 func thousands(n int64) string {
-	digits := strconv.FormatInt(n, 10)
+	return grouped(strconv.FormatInt(n, 10))
+}
+
+// grouped is thousands for a number too large for 64 bits.
+func grouped(digits string) string {
 	sign := ""
 	if digits[0] == '-' {
 		sign, digits = "-", digits[1:]
