@@ -81,6 +81,7 @@ const (
 	ReasonVPPMicroBatches
 	ReasonContextPositions
 	ReasonProfilePlan
+	ReasonProfileRecompute
 	ReasonOverflow
 	ReasonMemory
 	numReasons
@@ -109,6 +110,7 @@ var reasonText = [numReasons]struct{ code, text string }{
 	ReasonVPPMicroBatches:  {"vpp_micro_batches", "the interleaved schedule needs micro-batches in multiples of pp"},
 	ReasonContextPositions: {"context_positions", "the context is longer than the learned position table"},
 	ReasonProfilePlan:      {"profile_plan", "the framework profile has no such parallelism"},
+	ReasonProfileRecompute: {"profile_recompute", "the framework profile has no such recompute mode"},
 	ReasonOverflow:         {"overflow", "a count does not fit into 64 bits"},
 	ReasonMemory:           {"memory", "does not fit into the accelerator's memory"},
 }
@@ -211,6 +213,9 @@ func (c *Compiled) Check(w *Workload, p *Plan, gpus int64) Reason {
 	}
 	if !c.Ledger.Profile.allows(p) {
 		return ReasonProfilePlan
+	}
+	if !c.Ledger.Profile.recomputes(c.Ledger.Recipe.Recompute) {
+		return ReasonProfileRecompute
 	}
 	return OK
 }

@@ -29,6 +29,8 @@ type Profile struct {
 	// Work lists what the backward of a section holds at its widest beside the
 	// saved tensors; for the head, what the loss holds. Nil for the sheet.
 	Work func(m *arch.Model, r Recipe, s *Section) []Tensor
+	// Recompute lists what the framework can recompute; nil means every mode.
+	Recompute []Recompute
 	// Leave names components whose memory the profile's sum leaves out.
 	Leave []string
 	// MaxZeRO is the highest ZeRO stage the framework has, and Parallel whether it
@@ -95,6 +97,11 @@ func (p *Profile) allows(plan *Plan) bool {
 		return false
 	}
 	return p.Parallel || plan.TP*plan.PP*plan.CP*plan.EP*plan.VPP == 1
+}
+
+// recomputes says whether the framework has a recompute mode.
+func (p *Profile) recomputes(r Recompute) bool {
+	return p.Recompute == nil || slices.Contains(p.Recompute, r)
 }
 
 // profiles is the registry, in the order people are shown.

@@ -14,8 +14,11 @@ var torchEagerProfile = Profile{
 	Precisions: map[string]string{"bf16-mixed": "bf16-pure"},
 	Optimizer:  "adamw",
 	Attention:  Flash,
-	Saved:      torchEagerSaved,
 	MaxZeRO:    3,
+	Saved:      torchEagerSaved,
+	Work:       torchEagerWork,
+	Recompute:  []Recompute{RecomputeNone, RecomputeFull},
+	memory:     memoryRules{style: styleAutograd, runtime: torchRuntime},
 }
 
 // torchEagerSaved plays the section's forward pass.
@@ -25,6 +28,10 @@ func torchEagerSaved(m *arch.Model, r Recipe, s *Section) {
 	case RoleEmbedding:
 		t.embedding()
 	case RoleEncoder, RoleLayer:
+		if r.Recompute == RecomputeFull {
+			t.checkpoint()
+			return
+		}
 		t.layer(s.Layer)
 	case RoleHead:
 		t.head()
@@ -156,6 +163,13 @@ func (t *tape) tableType() DType {
 	default:
 		return t.hidden()
 	}
+}
+
+// checkpoint keeps the input of a layer that backward runs again
+// (GradientCheckpointingLayer, torch.utils.checkpoint).
+func (t *tape) checkpoint() {
+	t.at = t.section.Components[0].Name
+	t.note("layer_input", t.hidden(), TokensSP, batch, context, symD)
 }
 
 // layer plays one decoder layer.
