@@ -145,6 +145,11 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 		try(PhaseEnd, g, max(saved, 0), 0, end)
 		try(PhaseOptimizer, gradient(all, shard), 0, 0, 0)
 	} else {
+		// A tied table gets a gradient from the head and one from the look-up, which
+		// autograd adds up in place at the very end.
+		if model := c.Ledger.Model; model.Head.Tied && last && st.q == 0 {
+			try(PhaseEnd, gradient(all, shard), max(saved, 0), 0, always+model.Embedding.Width*st.rows*prec.GradientBytes)
+		}
 		try(PhaseOptimizer, gradient(all, shard), 0, 0, always)
 	}
 	best.PeakBytes = 0

@@ -67,6 +67,60 @@ func TestTorchEagerKeepsWhatPyTorchKeeps(t *testing.T) {
 // The same for model types and options beyond the published rows: every
 // configuration of configs.jsonl, counted by saved_tensors.py beside it.
 func TestTorchEagerKeepsWhatPyTorchKeepsElsewhere(t *testing.T) {
+	configs := torchEagerConfigs(t)
+	for _, r := range readCSV(t, "torcheager/rows.csv") {
+		dropout, err := strconv.ParseFloat(r["dropout"], 64)
+		require.NoError(t, err)
+		where := fmt.Sprintf("%s %s %s, %s layers, batch %s, dropout %s", r["config"], r["precision"], r["attention"], r["layers"], r["batch"], r["dropout"])
+		m, err := arch.ImportBytes(r["config"], configs[r["config"]], arch.Options{Layers: atoi(t, r["layers"])})
+		require.NoError(t, err, where)
+		saved, copies := torchEagerTotal(t, m, r["precision"], r["attention"], dropout, atoi(t, r["batch"]), atoi(t, r["seq"]))
+		require.Equal(t, atoi(t, r["saved"]), saved, where)
+		require.Equal(t, atoi(t, r["weight_copies"]), copies, where)
+	}
+}
+
+// Peaks of forward and backward on one GPU, from torch's own memory tracker on
+// fake tensors (peaks.py): model, AdamW moments, gradients and activations. A
+// tied table's two gradients are told apart in note: fake tensors cannot be added
+// in place as real ones are.
+func TestTorchEagerPeaks(t *testing.T) {
+	configs := torchEagerConfigs(t)
+	for _, r := range readCSV(t, "torcheager/peaks.csv") {
+		where := fmt.Sprintf("%s %s %s recompute %s, %s layers, batch %s, vocabulary %s", r["config"], r["precision"], r["attention"], r["recompute"], r["layers"], r["batch"], r["vocab"])
+		config := configs[r["config"]]
+		if r["vocab"] != "0" {
+			var c map[string]any
+			require.NoError(t, json.Unmarshal(config, &c))
+			c["vocab_size"] = atoi(t, r["vocab"])
+			var err error
+			config, err = json.Marshal(c)
+			require.NoError(t, err)
+		}
+		m, err := arch.ImportBytes(r["config"], config, arch.Options{Layers: atoi(t, r["layers"])})
+		require.NoError(t, err, where)
+		recompute, err := ParseRecompute(r["recompute"])
+		require.NoError(t, err)
+		kernel, err := ParseAttention(r["attention"])
+		require.NoError(t, err)
+		precision, err := ParsePrecision(map[string]string{"bf16": "bf16-pure", "fp32": "fp32"}[r["precision"]])
+		require.NoError(t, err)
+		c, err := Compile(NewLedger(m, Recipe{Precision: precision, Attention: kernel, Recompute: recompute, Optimizer: optimizers[0]}, &torchEagerProfile))
+		require.NoError(t, err)
+		var got Report
+		b := atoi(t, r["batch"])
+		c.Evaluate(&Setting{Workload: Workload{Context: atoi(t, r["seq"]), MicroBatch: b, GlobalBatch: b}, Plan: SingleGPU, GPUs: 1}, &got)
+		require.Equal(t, OK, got.Reason, where)
+		want := float64(atoi(t, r["peak"]))
+		if d := float64(got.Memory.PeakBytes-got.Memory.RuntimeBytes)/want - 1; d > 0.02 || d < -0.02 {
+			t.Errorf("%s: want %.1f got %.1f %+.2f%% %s", where, want/1048576, float64(got.Memory.PeakBytes-got.Memory.RuntimeBytes)/1048576, d*100, got.Memory.Phase)
+		}
+	}
+}
+
+// torchEagerConfigs are the configurations of configs.jsonl by name.
+func torchEagerConfigs(t *testing.T) map[string][]byte {
+	t.Helper()
 	data, err := os.ReadFile("testdata/torcheager/configs.jsonl")
 	require.NoError(t, err)
 	configs := map[string][]byte{}
@@ -78,14 +132,5 @@ func TestTorchEagerKeepsWhatPyTorchKeepsElsewhere(t *testing.T) {
 		require.NoError(t, json.Unmarshal(line, &c))
 		configs[c.Name] = c.Config
 	}
-	for _, r := range readCSV(t, "torcheager/rows.csv") {
-		dropout, err := strconv.ParseFloat(r["dropout"], 64)
-		require.NoError(t, err)
-		where := fmt.Sprintf("%s %s %s, %s layers, batch %s, dropout %s", r["config"], r["precision"], r["attention"], r["layers"], r["batch"], r["dropout"])
-		m, err := arch.ImportBytes(r["config"], configs[r["config"]], arch.Options{Layers: atoi(t, r["layers"])})
-		require.NoError(t, err, where)
-		saved, copies := torchEagerTotal(t, m, r["precision"], r["attention"], dropout, atoi(t, r["batch"]), atoi(t, r["seq"]))
-		require.Equal(t, atoi(t, r["saved"]), saved, where)
-		require.Equal(t, atoi(t, r["weight_copies"]), copies, where)
-	}
+	return configs
 }
