@@ -25,11 +25,8 @@ const (
 	axRecompute
 	axLoss
 	axDropout
-	numKernelAxes // the ones before decide what is compiled
-)
+	axAccelerator // the last that has texts
 
-const (
-	axAccelerator axisKind = iota + numKernelAxes
 	axContext
 	axGlobalBatch
 	axGlobalBatchTokens
@@ -45,6 +42,9 @@ const (
 	axSP
 )
 
+// numKernelAxes is how many kinds, the first ones, decide what is compiled.
+const numKernelAxes = axAccelerator
+
 var axisKinds = map[string]axisKind{
 	"model": axModel, "profile": axProfile, "recipe": axRecipe, "optimizer": axOptimizer, "attention": axAttention,
 	"recompute": axRecompute, "loss": axLoss, "dropout": axDropout, "accelerator": axAccelerator, "context": axContext,
@@ -57,8 +57,8 @@ var axisKinds = map[string]axisKind{
 type engine struct {
 	study  *Study
 	kinds  []axisKind
-	values [][]int64  // of axes of whole numbers and truth values
-	texts  [][]string // of the axes that name something
+	values [][]int64  // by axis: of those of whole numbers and truth values
+	texts  [][]string // of the others
 	rooms  []room     // by value of the accelerator axis
 
 	mu       sync.Mutex
@@ -92,11 +92,16 @@ func newEngine(s *Study) (*engine, error) {
 	for k, name := range s.grid.Axes() {
 		kind := axisKinds[name]
 		values := s.grid.Values(k)
-		numbers, texts := make([]int64, len(values)), make([]string, len(values))
-		for i, v := range values {
-			numbers[i], texts[i] = v.Int(), v.String()
-			if v.Kind() == grids.Bool && v.Bool() {
-				numbers[i] = 1
+		var numbers []int64
+		var texts []string
+		for _, v := range values {
+			switch {
+			case kind <= axAccelerator:
+				texts = append(texts, v.String())
+			case v.Bool():
+				numbers = append(numbers, 1)
+			default:
+				numbers = append(numbers, v.Int())
 			}
 		}
 		e.kinds = append(e.kinds, kind)
@@ -252,10 +257,12 @@ func (v *evaluator) take(k int, i int32) bool {
 		v.key[kind] = i
 		return true
 	}
+	if kind == axAccelerator {
+		v.room = &v.rooms[i]
+		return false
+	}
 	n := v.values[k][i]
 	switch kind {
-	case axAccelerator:
-		v.room = &v.rooms[i]
 	case axContext:
 		v.context = n
 	case axGlobalBatch:

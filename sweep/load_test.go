@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"headroom/grids"
 )
@@ -145,6 +146,34 @@ func TestCanonicalForm(t *testing.T) {
 	require.NotEqual(t, want, f("grid: {model: gpt2, micro_batch: [1], accelerator: h100-sxm}\n"), "the order of axes numbers the cases")
 	require.NotEqual(t, want, f(small+"tokens: 1T\n"))
 	require.NotEqual(t, want, f(small+"keep: fits\n"))
+}
+
+// An axis is shortened into what a study may say for it.
+func TestShorten(t *testing.T) {
+	f := func(want string, values ...int64) {
+		t.Helper()
+		a := Axis{Values: grids.Ints(values...)}
+		got := a.shorten()
+		require.Equal(t, want, strings.Join(got, " "))
+		back, err := grids.ParseInts(got...)
+		require.NoError(t, err)
+		require.Equal(t, values, back)
+	}
+	f("7", 7)
+	f("1 2 3", 1, 2, 3)
+	f("1..4", 1, 2, 3, 4)
+	f("1 2 4 8 16", 1, 2, 4, 8, 16)
+	f("8..32:8 33 5..8", 8, 16, 24, 32, 33, 5, 6, 7, 8)
+	f("1 1000000007 5 4 3 2 1", 1, 1000000007, 5, 4, 3, 2, 1)
+	rapid.Check(t, func(t *rapid.T) {
+		values := rapid.SliceOfNDistinct(rapid.Int64Range(0, 20), 1, 12, rapid.ID[int64]).Draw(t, "values")
+		a := Axis{Values: grids.Ints(values...)}
+		back, err := grids.ParseInts(a.shorten()...)
+		require.NoError(t, err)
+		require.Equal(t, values, back)
+	})
+	texts := Axis{Values: grids.Strings("a", "b")}
+	require.Equal(t, []string{"a", "b"}, texts.shorten())
 }
 
 func TestPresets(t *testing.T) {

@@ -86,6 +86,9 @@ func Run(ctx context.Context, s *Study, opt Options) (Summary, error) {
 	if s.Out.Dir == "" {
 		return Summary{}, errors.New("the study names no output directory: give -o DIR, or out: {dir: DIR}")
 	}
+	if err := s.checkParts(); err != nil {
+		return Summary{}, err
+	}
 	if opt.FS == nil {
 		opt.FS = results.OS()
 	}
@@ -97,9 +100,6 @@ func Run(ctx context.Context, s *Study, opt Options) (Summary, error) {
 	}
 	e, err := newEngine(s)
 	if err != nil {
-		return Summary{}, err
-	}
-	if err := s.checkParts(); err != nil {
 		return Summary{}, err
 	}
 	ds, err := results.Create(opt.FS, s.Out.Dir, s.dataset(opt.Engine))

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 
 	"headroom/accounting/arch"
 	"headroom/grids"
@@ -87,11 +88,7 @@ func (s *Study) Canonical() json.RawMessage {
 		c.Plan = "auto"
 	}
 	for _, a := range s.Axes {
-		values := make([]string, len(a.Values))
-		for i, v := range a.Values {
-			values[i] = v.String()
-		}
-		c.Axes = append(c.Axes, axis{a.Name, values})
+		c.Axes = append(c.Axes, axis{a.Name, a.shorten()})
 	}
 	for _, m := range s.Models {
 		// The architecture alone: not where it was read from.
@@ -101,6 +98,35 @@ func (s *Study) Canonical() json.RawMessage {
 		c.Models[m.Name] = hex.EncodeToString(sum[:])
 	}
 	return mustJSON(c)
+}
+
+// shorten writes the values as a study may: whole numbers in equal steps as a
+// range, so that a long axis does not swell the metadata of every part.
+func (a *Axis) shorten() []string {
+	const worth = 4 // values that a range stands for, at least
+	var out []string
+	for i := 0; i < len(a.Values); {
+		n := 1
+		step := int64(0)
+		if i+1 < len(a.Values) && a.Values[i].Kind() == grids.Int {
+			step = a.Values[i+1].Int() - a.Values[i].Int()
+		}
+		for step > 0 && i+n < len(a.Values) && a.Values[i+n].Int()-a.Values[i+n-1].Int() == step {
+			n++
+		}
+		text := a.Values[i].String()
+		switch {
+		case n < worth:
+			n = 1
+		case step == 1:
+			text = fmt.Sprintf("%s..%s", text, a.Values[i+n-1])
+		default:
+			text = fmt.Sprintf("%s..%s:%d", text, a.Values[i+n-1], step)
+		}
+		out = append(out, text)
+		i += n
+	}
+	return out
 }
 
 // mustJSON encodes plain structs, which cannot fail.
