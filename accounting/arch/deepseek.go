@@ -96,7 +96,7 @@ func (c *config) deepseekExperts(d dims, def deepseekDefaults) deepseekLayers {
 	experts := []string{"n_routed_experts", "num_local_experts", "num_experts"}
 	width := c.quiet(def.width, "moe_intermediate_size")
 	shared := c.count(def.shared, "n_shared_experts", "num_shared_experts")
-	if c.isNull("n_shared_experts") {
+	if c.isNull("n_shared_experts") || c.isNull("num_shared_experts") {
 		shared = 0
 	}
 	if n, ok := c.number(0, experts...); (ok && n == 0) || (!ok && def.experts == 0) || c.isNull("n_routed_experts") {
