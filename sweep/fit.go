@@ -61,6 +61,7 @@ func (s *limitSearch) curve(out *LimitResult) error {
 			out.Notes = append(out.Notes, fmt.Sprintf("memory does not grow steadily: %s %d says %t to fitting", s.q.Axis, n, r.Fits()))
 		}
 		x, y = append(x, n), append(y, r.Memory.PeakBytes)
+		out.Swept = append(out.Swept, SweptPoint{Value: n, PeakBytes: r.Memory.PeakBytes, Fits: r.Fits()})
 	}
 	if len(x) <= degree {
 		out.Notes = append(out.Notes, fmt.Sprintf("no curve is fitted: %d numbers can be laid out", len(x)))
@@ -89,6 +90,9 @@ func (s *limitSearch) curve(out *LimitResult) error {
 	}
 	f.Agrees = f.Largest != nil && *f.Largest == out.Largest
 	out.Fit = f
+	for i := range out.Swept {
+		out.Swept[i].FittedBytes = f.at(float64(out.Swept[i].Value))
+	}
 	switch {
 	case f.Agrees:
 	case out.LimitedBy != "memory":

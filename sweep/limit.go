@@ -53,8 +53,17 @@ type LimitResult struct {
 	PeakBytes     int64  `json:"peak_bytes"`      // at the largest; 0 if there is none
 	NextPeakBytes int64  `json:"next_peak_bytes"` // one step further; 0 where that is ruled out
 
-	Fit   *Fit     `json:"fit"` // nil where there are too few numbers for a curve
-	Notes []string `json:"notes,omitempty"`
+	Fit   *Fit         `json:"fit"`   // nil where there are too few numbers for a curve
+	Swept []SweptPoint `json:"swept"` // the numbers around the answer, which the curve goes through
+	Notes []string     `json:"notes,omitempty"`
+}
+
+// A SweptPoint is one number that was counted, and what the curve says of it.
+type SweptPoint struct {
+	Value       int64   `json:"value"`
+	PeakBytes   int64   `json:"peak_bytes"`
+	FittedBytes float64 `json:"fitted_bytes"` // 0 without a fit
+	Fits        bool    `json:"fits"`
 }
 
 // Bounds of the search: beyond them nothing is a training run.

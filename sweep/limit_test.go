@@ -43,6 +43,28 @@ func TestLimitOfTheWorkedExample(t *testing.T) {
 	f("80GiB", 80<<30, 3, 3.036, "GiB")
 }
 
+// With the token embedding's 4·V·d floats, which the sheet leaves out.
+func TestLimitWithTheTokenEmbedding(t *testing.T) {
+	f := func(bytes, largest int64, root float64) {
+		t.Helper()
+		r, err := Limit(LimitQuery{
+			Case: accounting.Options{Model: lookup(t, "seed-gpt2-xl"), Context: 1024, WithEmbedding: true},
+			Axis: LimitMicroBatch, CapacityBytes: bytes,
+		})
+		require.NoError(t, err)
+		require.Equal(t, largest, r.Largest)
+		require.Equal(t, []float64{34_032_921_600, 17_507_356_672}, r.Fit.Coefficients)
+		require.InDelta(t, root, *r.Fit.Root, 5e-4)
+		require.Len(t, r.Swept, len(r.Fit.Points))
+		for _, p := range r.Swept {
+			require.Equal(t, float64(p.PeakBytes), p.FittedBytes)
+			require.Equal(t, p.Value <= largest, p.Fits)
+		}
+	}
+	f(80e9, 2, 2.626)
+	f(80<<30, 2, 2.963)
+}
+
 // The same sheet over the context: 23·B·S·d·L + B·S·V and 2·B·h·S²·L floats.
 func TestLimitOfContextIsAQuadratic(t *testing.T) {
 	r, err := Limit(LimitQuery{

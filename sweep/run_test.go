@@ -466,6 +466,8 @@ func BenchmarkRun(b *testing.B) {
 			s, err := Load(src)
 			require.NoError(b, err)
 			rows, bytes := int64(0), int64(0)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
 			for b.Loop() {
 				s.Out.Dir = b.TempDir()
 				sum, err := Run(context.Background(), s, Options{Workers: workers})
@@ -474,7 +476,10 @@ func BenchmarkRun(b *testing.B) {
 			}
 			b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "rows/s")
 			b.ReportMetric(float64(rows)/b.Elapsed().Seconds()/float64(workers), "rows/s/core")
+			runtime.ReadMemStats(&after)
 			b.ReportMetric(float64(bytes)/float64(rows), "B/row")
+			b.ReportMetric(float64(after.Mallocs-before.Mallocs)/float64(rows), "allocs/row")
+			b.ReportMetric(float64(after.Sys)/(1<<20), "MiB-from-system")
 		})
 	}
 }
