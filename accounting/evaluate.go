@@ -45,4 +45,7 @@ func (c *Compiled) Evaluate(x *Setting, r *Report) {
 	if x.UsableBytes > 0 && r.Memory.PeakBytes > x.UsableBytes {
 		r.Reason = ReasonMemory
 	}
+	if r.Reason == OK && x.Machine != nil {
+		c.Time(x, x.Machine, &r.Time)
+	}
 }

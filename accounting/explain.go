@@ -11,7 +11,8 @@ type Explanation struct {
 	Memory     MemoryFields      `json:"memory"`
 	Algebra    map[string]string `json:"algebra"`
 	Ledger     []LedgerRow       `json:"ledger"`
-	Status     string            `json:"status"` // fits, oom, ruled_out
+	Time       *TimeFields       `json:"time,omitempty"` // on Setting.Machine
+	Status     string            `json:"status"`         // fits, oom, ruled_out
 	Reason     string            `json:"reason,omitempty"`
 	Remedies   []Remedy          `json:"remedies,omitempty"` // changes that would make it fit
 	Timeline   []MomentFields    `json:"timeline,omitempty"` // of the fullest stage
@@ -164,6 +165,10 @@ func (c *Case) Explain(tensors bool) (*Explanation, error) {
 	}
 	e.FLOPs = c.flopsFields(k, &r)
 	e.Memory = c.memoryFields(&r.Memory)
+	if !r.RuledOut() && c.Setting.Machine != nil {
+		e.Time = c.timeFields(k)
+		e.Notes = c.Notes
+	}
 	if !r.RuledOut() {
 		moments, err := k.Timeline(&c.Setting)
 		if err != nil {

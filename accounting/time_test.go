@@ -22,14 +22,6 @@ func machine(t require.TestingT, gpu, recipe string) *Machine {
 	return m
 }
 
-// parts lists the named parts of a step.
-func (t *Time) parts() []float64 {
-	return []float64{
-		t.ComputeSeconds, t.AttentionSeconds, t.ElementwiseSeconds, t.RecomputeSeconds, t.LaunchSeconds, t.TPCommSeconds, t.CPCommSeconds,
-		t.EPCommSeconds, t.DPCommSeconds, t.PPCommSeconds, t.BubbleSeconds, t.OptimizerSeconds, t.StragglerSeconds, t.OverheadSeconds,
-	}
-}
-
 func TestTimeProperties(t *testing.T) {
 	machines := []*Machine{machine(t, "a100-sxm-80gb", "bf16-mixed"), machine(t, "h100-sxm", "fp8-mixed"), machine(t, "gb200", "nvfp4-mixed"), machine(t, "mi300x", "bf16-mixed"), machine(t, "l40s", "bf16-mixed")}
 	rapid.Check(t, func(t *rapid.T) {
@@ -38,10 +30,10 @@ func TestTimeProperties(t *testing.T) {
 		var one Time
 		k.Time(&c.Setting, m, &one)
 		var sum float64
-		for i, p := range one.parts() {
-			require.GreaterOrEqual(t, p, 0.0, "part %d", i)
-			require.False(t, math.IsInf(p, 0) || math.IsNaN(p), "part %d", i)
-			sum += p
+		for _, p := range one.Parts() {
+			require.GreaterOrEqual(t, p.Seconds, 0.0, p.Name)
+			require.False(t, math.IsInf(p.Seconds, 0) || math.IsNaN(p.Seconds), p.Name)
+			sum += p.Seconds
 		}
 		require.InEpsilon(t, one.StepSeconds, sum, 1e-12)
 		require.Less(t, one.LowSeconds, one.StepSeconds)

@@ -31,6 +31,11 @@ Whatever is not given has a default, which the output states. Sizes take K M B T
 			if err != nil {
 				return err
 			}
+			if f.device != nil {
+				if c.Setting.Machine, err = accounting.NewMachine(*f.device, &c.Recipe.Precision, 0); err != nil {
+					c.Notes = append(c.Notes, "no time is told: "+err.Error())
+				}
+			}
 			e, err := c.Explain(tensors)
 			if errors.Is(err, accounting.ErrOverflow) {
 				return usage("", "%v: the sizes are too large", err)

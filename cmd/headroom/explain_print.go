@@ -27,6 +27,7 @@ func (s *state) printExplanation(e *accounting.Explanation, c *accounting.Case) 
 	printMemory(w, e)
 	s.heading("FLOPs, attention counted " + e.FLOPs.Convention)
 	s.printFLOPs(e)
+	s.printTime(e)
 	if err := s.printOtherSections(e); err != nil {
 		return err
 	}

@@ -270,12 +270,12 @@ func (r *trainingRun) moe() bool {
 
 // A Holdout is how the time model does on runs that its constants have not seen.
 type Holdout struct {
-	Calibration *accounting.Calibration // fitted on everything
-	Seen        Summary                 // with it
-	Unseen      Summary                 // every family with constants fitted on the others
+	Calibration *accounting.Calibration `json:"-"`      // fitted on everything
+	Seen        Summary                 `json:"seen"`   // with it
+	Unseen      Summary                 `json:"unseen"` // every family with constants fitted on the others
 	// Coverage is the weighted share of unseen runs inside an error bar made from the
 	// other families' residuals.
-	Coverage float64
+	Coverage float64 `json:"coverage"`
 }
 
 // Study fits the time model on the measurements and holds every family out in turn.

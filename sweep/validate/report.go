@@ -2,7 +2,6 @@ package validate
 
 import (
 	"errors"
-	"fmt"
 
 	"headroom/accounting"
 	"headroom/hardware"
@@ -35,16 +34,24 @@ type Row struct {
 	// the predicted step over the measured one, whatever the metric.
 	Time  *accounting.Time `json:"-"`
 	Ratio float64          `json:"step_ratio,omitempty"`
+	// Low and High are the error bar, in the metric's unit.
+	Low  float64 `json:"low,omitempty"`
+	High float64 `json:"high,omitempty"`
+
+	ideal float64 // the step at the printed peak, seconds
 }
 
 // A Report is the outcome of a table.
 type Report struct {
-	Measurements int      `json:"measurements"`
-	Rows         []Row    `json:"rows"`
-	Memory       Summary  `json:"memory"`
-	Time         Summary  `json:"time"`
-	Baseline     Summary  `json:"baseline"`           // of time: one constant efficiency for all
-	Bad          []string `json:"bad_rows,omitempty"` // cells that could not be read
+	Measurements int     `json:"measurements"`
+	Rows         []Row   `json:"rows"`
+	Memory       Summary `json:"memory"`
+	Time         Summary `json:"time"`
+	// Baseline is the time half of a rule of thumb beside it: hardware FLOPs over the
+	// printed peak and one constant share for all runs, BaselineShare.
+	Baseline      Summary  `json:"baseline"`
+	BaselineShare float64  `json:"baseline_share"`
+	Bad           []string `json:"bad_rows,omitempty"` // cells that could not be read
 }
 
 // Run predicts every measurement. Bad cells, from [Read], are reported with it.
@@ -58,6 +65,7 @@ func Run(rows []Measurement, bad []CellError) *Report {
 	}
 	r.Memory = summarize(r.Rows, isMemory)
 	r.Time = summarize(r.Rows, isTime)
+	r.baseline()
 	return r
 }
 
@@ -218,17 +226,6 @@ func firstOf(reasons ...string) string {
 		}
 	}
 	return ""
-}
-
-// Reached says how many rows could be predicted, for a headline.
-func (r *Report) Reached() string {
-	n := 0
-	for i := range r.Rows {
-		if r.Rows[i].Skipped == "" {
-			n++
-		}
-	}
-	return fmt.Sprintf("%d of %d quantities predicted", n, len(r.Rows))
 }
 
 // resolve fills in the defaults. A profile that is not built lends its name to

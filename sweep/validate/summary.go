@@ -2,6 +2,7 @@ package validate
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
 
@@ -21,12 +22,15 @@ type Summary struct {
 	FitsTested int      `json:"out_of_memory_rows"`
 	WrongFits  int      `json:"out_of_memory_called_fit"`
 	Families   []Family `json:"families"`
+	Models     []Family `json:"models"` // the same by model, over all families
+	GPUs       []Family `json:"gpus"`
 }
 
-// A Family is the rows of one publication with one metric.
+// A Family is the rows of one publication with one metric; of one model or GPU
+// with all metrics in the other two lists.
 type Family struct {
 	Name    string  `json:"family"`
-	Metric  string  `json:"metric"`
+	Metric  string  `json:"metric,omitempty"`
 	Scored  int     `json:"scored"`
 	Skipped int     `json:"skipped"`
 	Median  float64 `json:"median_error"`
@@ -96,7 +100,24 @@ func summarize(rows []Row, want func(metric string) bool) Summary {
 	if len(names) > 0 {
 		s.MacroMedian = sum / float64(len(names))
 	}
+	s.Models = by(rows, want, func(r *Row) string { return r.Model })
+	s.GPUs = by(rows, want, func(r *Row) string { return r.GPU })
 	return s
+}
+
+// by sums up scored rows by a key, in the order of the key.
+func by(rows []Row, want func(metric string) bool, key func(r *Row) string) []Family {
+	groups := map[string][]*Row{}
+	for i := range rows {
+		if r := &rows[i]; want(r.Metric) && r.Scored {
+			groups[key(r)] = append(groups[key(r)], r)
+		}
+	}
+	var out []Family
+	for _, k := range slices.Sorted(maps.Keys(groups)) {
+		out = append(out, family(k, "", groups[k]))
+	}
+	return out
 }
 
 func family(name, metric string, rows []*Row) Family {

@@ -1,6 +1,12 @@
 package validate
 
-import "strings"
+import (
+	"math"
+	"slices"
+	"strings"
+
+	"headroom/accounting"
+)
 
 // timeQuantities lists the measured quantities that tell a step's time, the one
 // that is scored first: step time and tokens a second depend on nobody's
@@ -40,6 +46,8 @@ func compareTime(e *Evaluation, out *Row, predicted float64, inverse, first bool
 	}
 	t := e.Time
 	out.Predicted, out.Time = predicted, &t
+	out.Low, out.High = predicted*t.LowSeconds/t.StepSeconds, predicted*t.HighSeconds/t.StepSeconds
+	out.ideal = e.Compiled.StepFLOPs(e.Case.Setting.GlobalBatch, e.Case.Setting.Context, accounting.Causal).Hardware / (float64(e.Case.Setting.Plan.GPUs()) * e.Machine.PrintedPeak)
 	out.Error = predicted/out.Measured - 1
 	out.Ratio = predicted / out.Measured
 	if inverse {
@@ -64,13 +72,50 @@ func unpacked(m *Measurement) string {
 
 func isTime(metric string) bool { return !isMemory(metric) }
 
-// Steady tells the runs that calibrate the time model from their rows.
-func Steady(rows []Row) []Row {
-	var out []Row
-	for i := range rows {
-		if rows[i].Scored && rows[i].Time != nil {
-			out = append(out, rows[i])
+// baseline predicts every scored run by one constant share of the peak: the
+// median of what the runs reached.
+func (r *Report) baseline() {
+	var shares []float64
+	for i := range r.Rows {
+		if x := &r.Rows[i]; x.Scored && x.ideal > 0 {
+			shares = append(shares, x.ideal*x.Ratio/x.Time.StepSeconds)
 		}
 	}
-	return out
+	if len(shares) == 0 {
+		return
+	}
+	r.BaselineShare = quantile(shares, 0.5)
+	rows := slices.Clone(r.Rows)
+	for i := range rows {
+		x := &rows[i]
+		if !x.Scored || x.ideal <= 0 {
+			continue
+		}
+		measured := x.Time.StepSeconds / x.Ratio
+		x.Ratio = x.ideal / r.BaselineShare / measured
+		// The metric's own error: times err as the step does, rates as its inverse.
+		if x.Metric == "step_seconds" {
+			x.Error = x.Ratio - 1
+		} else {
+			x.Error = 1/x.Ratio - 1
+		}
+		x.Predicted = x.Measured * (1 + x.Error)
+	}
+	r.Baseline = summarize(rows, isTime)
+}
+
+// Inside is the share of scored runs of time that lie within their error bar.
+func (r *Report) Inside() float64 {
+	inside, n := 0, 0
+	for i := range r.Rows {
+		x := &r.Rows[i]
+		if !x.Scored || x.Time == nil {
+			continue
+		}
+		n++
+		if x.Measured >= math.Min(x.Low, x.High) && x.Measured <= math.Max(x.Low, x.High) {
+			inside++
+		}
+	}
+	return float64(inside) / math.Max(float64(n), 1)
 }

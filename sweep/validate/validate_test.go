@@ -118,3 +118,26 @@ func TestSummaryWeighsFamiliesAlike(t *testing.T) {
 	require.Equal(t, "a-3", s.Families[0].WorstID)
 	require.InDelta(t, 0.1, s.Families[0].Bias, 1e-12)
 }
+
+// The shipped model beats one constant efficiency by far on the runs it was
+// fitted on, and its error bars hold most of them.
+func TestTimeAgainstBaseline(t *testing.T) {
+	r := Run(Builtin(), nil)
+	require.Greater(t, r.Time.Scored, 700)
+	require.Less(t, r.Time.MacroMedian, 0.07)
+	require.Greater(t, r.Baseline.MacroMedian, 4*r.Time.MacroMedian)
+	require.Greater(t, r.Inside(), 0.8)
+}
+
+func TestNetworkOfNotes(t *testing.T) {
+	f := func(notes string, want float64) {
+		t.Helper()
+		m := Measurement{Notes: notes}
+		require.InDelta(t, want, m.network(), 1)
+	}
+	f("A100 80GB with 1600 Gbps node-node interconnect (RoCE)", 25e9)
+	f("zero1 group size -1; 4x100Gb RoCE; pack", 6.25e9)
+	f("8 GPU/node, 800 Gbps inter-node (paper/config)", 12.5e9)
+	f("batch of 800 Gb of data", 0)
+	f("", 0)
+}

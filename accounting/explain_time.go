@@ -1,0 +1,76 @@
+package accounting
+
+import "strings"
+
+// TimeFields are the seconds of one optimizer step.
+type TimeFields struct {
+	StepSeconds           float64            `json:"step_seconds"`
+	Low                   float64            `json:"low"` // four of five runs lie between low and high
+	High                  float64            `json:"high"`
+	TokensPerSecondPerGPU float64            `json:"tokens_per_second_per_gpu"`
+	MFU                   float64            `json:"mfu"`
+	HFU                   float64            `json:"hfu"`
+	PeakFLOPS             float64            `json:"peak_flops"` // that MFU and HFU divide by
+	Parts                 map[string]float64 `json:"parts"`      // seconds; they sum to the step
+	Constants             []ConstantField    `json:"constants"`
+}
+
+// ConstantField is one constant that the time rests on.
+type ConstantField struct {
+	Name   string  `json:"name"`
+	Value  float64 `json:"value"`
+	Source string  `json:"source"` // of the prior; fitted on published runs where Fitted
+	Fitted bool    `json:"fitted"`
+}
+
+// A Part is one named part of a step.
+type Part struct {
+	Name    string
+	Seconds float64
+}
+
+// Parts lists the named parts of a step, which sum to it.
+func (t *Time) Parts() []Part {
+	return []Part{
+		{"compute_seconds", t.ComputeSeconds},
+		{"attention_seconds", t.AttentionSeconds},
+		{"elementwise_seconds", t.ElementwiseSeconds},
+		{"recompute_seconds", t.RecomputeSeconds},
+		{"launch_seconds", t.LaunchSeconds},
+		{"tp_comm_exposed_seconds", t.TPCommSeconds},
+		{"cp_comm_exposed_seconds", t.CPCommSeconds},
+		{"ep_comm_exposed_seconds", t.EPCommSeconds},
+		{"dp_comm_exposed_seconds", t.DPCommSeconds},
+		{"pp_comm_exposed_seconds", t.PPCommSeconds},
+		{"bubble_seconds", t.BubbleSeconds},
+		{"optimizer_seconds", t.OptimizerSeconds},
+		{"straggler_seconds", t.StragglerSeconds},
+		{"overhead_seconds", t.OverheadSeconds},
+	}
+}
+
+// timeFields times the case on its machine, whether it fits or not.
+func (c *Case) timeFields(k *Compiled) *TimeFields {
+	m := c.Setting.Machine
+	var t Time
+	k.Time(&c.Setting, m, &t)
+	f := &TimeFields{
+		StepSeconds: t.StepSeconds, Low: t.LowSeconds, High: t.HighSeconds, TokensPerSecondPerGPU: t.TokensPerSecondPerGPU,
+		MFU: t.MFU, HFU: t.HFU, PeakFLOPS: m.PrintedPeak, Parts: map[string]float64{},
+	}
+	for _, p := range t.Parts() {
+		f.Parts[p.Name] = p.Seconds
+	}
+	mine := []string{m.efficiency().Name, m.Calibration.Stacks[k.Ledger.stack()].Name}
+	for _, x := range m.Calibration.Constants() {
+		owner, _, owned := strings.Cut(x.Name, ".")
+		if !owned || owner == mine[0] || owner == mine[1] {
+			f.Constants = append(f.Constants, ConstantField{x.Name, *x.Value, x.Source, Fitted(x.Name)})
+		}
+	}
+	c.Notes = append(c.Notes, m.Assumed...)
+	if m.Inherited {
+		c.Notes = append(c.Notes, "no training run on this architecture has been measured: its time rests on "+m.efficiency().Name+"'s constants, with a wider error bar")
+	}
+	return f
+}
