@@ -28,7 +28,7 @@ func gridSpec(s *Study) grids.Spec {
 	b.batch()
 	b.spec.Where = append(b.spec.Where, s.Where...)
 	if s.Auto {
-		b.spec.Where = append(b.spec.Where, "global_batch % (micro_batch * dp) == 0", "vpp == 1 || micro_batches % pp == 0")
+		b.spec.Where = append(b.spec.Where, "tp * pp * cp * dp == gpus", "global_batch % (micro_batch * dp) == 0", "vpp == 1 || micro_batches % pp == 0")
 	}
 	return b.spec
 }

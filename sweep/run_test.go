@@ -277,6 +277,26 @@ where: ["tp <= node_gpus"]`)
 	require.True(t, seen[p], "%v", seen)
 }
 
+// Sizes that the study gives are kept, and the plans around them still divide.
+func TestAutoPlanAroundGivenSizes(t *testing.T) {
+	f := func(given string) {
+		t.Helper()
+		s := loadText(t, "grid: {model: [llama-3.1-8b], accelerator: [h100-sxm], context: [8Ki], global_batch: [64], gpus: [16, 24], profile: [megatron], plan: auto, "+given+"}")
+		e, err := newEngine(s)
+		require.NoError(t, err)
+		v := newEvaluator(e)
+		for c := s.grid.Cursor(0, s.Cases()); c.Next(); {
+			require.Nil(t, v.next(c))
+			require.Equal(t, v.setting.GPUs, v.setting.Plan.GPUs(), given)
+		}
+	}
+	f("tp: [4, 5]")
+	f("pp: [1, 3]")
+	f("cp: [1, 2, 3]")
+	f("dp: [2, 8, 9]")
+	f("tp: [2], pp: [2], cp: [1], dp: [4]")
+}
+
 // A panic costs its case only: the row says so and the summary tells which.
 func TestPanicIsARow(t *testing.T) {
 	s := loadText(t, varied)
