@@ -71,12 +71,13 @@ func (t *tape) embedding() {
 	t.note("token_ids", Int64, Tokens, batch, context)
 	if e.Positions > 0 {
 		t.at = "position_embedding"
-		switch t.code.Positions {
-		case arch.PositionsOnce:
-			t.note("position_ids", Int64, Tokens, context)
-		case arch.PositionsBatch:
-			t.note("position_ids", Int64, Tokens, batch, context)
+		if t.code.Positions != arch.PositionsBuffer {
+			t.note("position_ids", Int64, Tokens, t.numbered()...)
 		}
+	}
+	if e.TokenTypes > 0 {
+		t.at = "type_embedding"
+		t.note("token_types", Int64, Tokens, t.numbered()...)
 	}
 	x := t.fresh(t.hidden(), TokensSP, batch, context, symD)
 	if e.Width != t.model.Hidden {
@@ -87,6 +88,14 @@ func (t *tape) embedding() {
 	t.at = "embedding_dropout"
 	t.dropout(t.code.Dropout.Embedding, x)
 	t.sharedTables()
+}
+
+// numbered is the shape of position and type numbers.
+func (t *tape) numbered() []Expr {
+	if t.code.Positions == arch.PositionsBatch {
+		return []Expr{batch, context}
+	}
+	return []Expr{context}
 }
 
 // sharedTables writes the cosine and sine tables and masks that every layer reads.
@@ -267,6 +276,10 @@ func (t *tape) head() {
 	}
 	if m.Embedding.Width != m.Hidden {
 		x = t.linear("head_projection", x, TokensSP, Prod(SymEmb))
+	}
+	if t.code.HeadTransform {
+		x = t.activation("head_transform", m.Kinds[0].FFN.Activation, t.linear("head_transform", x, TokensSP, symD))
+		x = t.norm("head_norm", arch.NewNorm(arch.LayerNorm, m.Hidden), t.code.Norm, x)
 	}
 	logits := t.linear("head", x, TokensVoc, symV)
 	if m.Head.Softcap {

@@ -25,7 +25,8 @@ type Code struct {
 	BiasAfter    bool // biases are added after the product, not in it (Falcon)
 	OneDropout   bool // attention and feed-forward share one residual dropout
 
-	Positions PositionCode // how learned positions are numbered
+	Positions     PositionCode // how learned positions are numbered
+	HeadTransform bool         // a dense layer, an activation and a norm before the head (BERT)
 
 	Router   RouterCode
 	NormTopK bool // the weights of the chosen experts are divided by their sum

@@ -9,6 +9,7 @@ import (
 var (
 	layerNormCode = Code{Norm: NormLayer, HeadNorm: NormLayer}
 	gemmaCode     = Code{Norm: NormRMSPlusOne, HeadNorm: NormRMSPlusOne}
+	bertCode      = Code{Norm: NormLayer, HeadNorm: NormLayer, Softmax: SoftmaxNative, Positions: PositionsBatch, HeadTransform: true}
 	cohereCode    = Code{Norm: NormLayerManual, HeadNorm: NormLayerManual, Rope: RopeCode{Back: true}}
 	olmo2Code     = Code{Norm: NormRMSWide, HeadNorm: NormRMSWide, Rope: RopeCode{Tables: TablesFP32, Back: true}}
 	glmCode       = Code{FusedGateUp: true, Rope: RopeCode{PerLayer: 2, Cat: true}}
@@ -55,6 +56,11 @@ var codes = map[string]Code{
 		k.FusedQKV, k.KV = true, KVCopied
 		k.EagerOnly, k.Scores, k.Softmax, k.Rope = true, ScoresFP32, SoftmaxNative, RopeCode{Tables: TablesFP32, PerLayer: 4}
 	}),
+
+	"bert":        bertCode.with(func(k *Code) { k.Positions = PositionsBuffer }),
+	"roberta":     bertCode,
+	"xlm-roberta": bertCode,
+	"camembert":   bertCode,
 
 	"mixtral":      {Router: RouterSoftmax, NormTopK: true},
 	"qwen2_moe":    {Router: RouterSoftmaxNarrow},
@@ -112,13 +118,14 @@ func (c *config) code(m *Model) Code {
 
 // Which codes have dropout where; attention dropout is everywhere.
 var (
-	embeddingDropout = []string{"phi", "gpt_neox", "starcoder2", "gpt_neo", "gptj", "codegen", "gpt_bigcode", "gpt2", "openai-gpt"}
+	embeddingDropout = []string{"phi", "gpt_neox", "starcoder2", "gpt_neo", "gptj", "codegen", "gpt_bigcode", "gpt2", "openai-gpt", "bert", "roberta", "xlm-roberta", "camembert"}
 	residualDropout  = []string{
 		"phi", "phi3", "gpt_neox", "starcoder2", "falcon", "bloom", "mpt", "opt", "gpt_neo", "seed_oss", "gptj", "codegen", "gpt_bigcode", "gpt2", "openai-gpt",
+		"bert", "roberta", "xlm-roberta", "camembert",
 	}
 	ffnDropout = []string{"stablelm", "persimmon"}
 	// tenth are the model_types whose rates are 0.1 where the config has none.
-	tenth = []string{"gpt2", "gpt_bigcode", "openai-gpt", "seed_oss"}
+	tenth = []string{"gpt2", "gpt_bigcode", "openai-gpt", "seed_oss", "bert", "roberta", "xlm-roberta", "camembert"}
 )
 
 func (c *config) dropout(modelType string) Dropout {
@@ -127,12 +134,12 @@ func (c *config) dropout(modelType string) Dropout {
 		def = 0.1
 	}
 	d := Dropout{
-		Attention: c.real(def, "attention_dropout", "attn_pdrop"),
-		Residual:  c.real(def, "resid_pdrop", "residual_dropout", "resid_dropout", "hidden_dropout"),
+		Attention: c.real(def, "attention_dropout", "attn_pdrop", "attention_probs_dropout_prob"),
+		Residual:  c.real(def, "resid_pdrop", "residual_dropout", "resid_dropout", "hidden_dropout", "hidden_dropout_prob"),
 		Embedding: c.real(def, "embd_pdrop", "embedding_dropout", "embed_dropout"),
 	}
 	switch modelType {
-	case "gpt_neox":
+	case "gpt_neox", "bert", "roberta", "xlm-roberta", "camembert":
 		d.Embedding = d.Residual
 	case "opt":
 		d.Residual = c.real(0.1, "dropout")

@@ -195,7 +195,8 @@ def everything(path):
         for precision in ("bf16", "fp32", "autocast"):
             for attention in ("sdpa", "eager"):
                 for layers, batch, seq in CASES:
-                    seq = min(seq, 480) if c["model_type"] == "openai-gpt" else seq
+                    if getattr(cut(c, 1), "max_position_embeddings", seq) < seq:
+                        seq = 480
                     for dropout in [None, 0.0][: 2 if rate and batch == 1 else 1]:
                         try:
                             m = measure(c, precision, attention, batch, seq, layers, dropout)
