@@ -61,6 +61,8 @@ func TestBadConfigs(t *testing.T) {
 	f(llama(`"num_key_value_heads": 64`), `c.json:3:26: num_key_value_heads: 64 key/value heads are more than the 32 query heads`)
 	f(llama(`"num_key_value_heads": 5`), `c.json:3:26: num_key_value_heads: 5 key/value heads do not divide the 32 query heads`)
 	f(llama(`"hidden_size": 4096, "n_embd": 2048`), `c.json:3:34: n_embd: is the number 2048, but hidden_size, the same thing, is the number 4096`)
+	f(`{"model_type": "gpt2", "num_key_value_heads": 4}`, `c.json:1:47: num_key_value_heads: is 4; the code of this model_type has as many as query heads, 12`)
+	f(`{"model_type": "gpt2", "head_dim": 32}`, `c.json:1:36: head_dim: is 32; the code of this model_type always takes the width over the heads, 64`)
 	f(`{"model_type": "mixtral", "num_local_experts": 2, "num_experts_per_tok": 3}`, `c.json:1:74: num_experts_per_tok: 3 experts a token are more than the 2 there are`)
 	f(`{"model_type": "qwen2", "num_hidden_layers": 3, "layer_types": ["full_attention"]}`, `c.json:1:64: layer_types: lists 1 layers; the model has 3`)
 	f(`{"model_type": "qwen2", "num_hidden_layers": 1, "layer_types": ["linear_attention"]}`, `c.json:1:65: layer_types[0]: is the string "linear_attention"; headroom knows full_attention, sliding_attention, chunked_attention`)

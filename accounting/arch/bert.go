@@ -18,7 +18,7 @@ func buildBERT(c *config, modelType string) *Model {
 		def.vocab = 50265
 	}
 	d := c.dims(def)
-	h := c.heads(d.hidden, headDefaults{heads: 12, fixed: true})
+	h := c.heads(d.hidden, headDefaults{heads: 12, fixed: true, single: true})
 	c.refuse("is_decoder", "a BERT with a causal mask is not read")
 	c.refuse("add_cross_attention", "a BERT with cross-attention is not read")
 	c.only("absolute", "position_embedding_type")

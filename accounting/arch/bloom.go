@@ -11,7 +11,7 @@ var _ = register(&family{
 func buildBloom(c *config, _ string) *Model {
 	c.aliases("hidden_size", "n_embed")
 	d := c.dims(dims{vocab: 250880, hidden: 64, layers: 2})
-	h := c.heads(d.hidden, headDefaults{heads: 8, fixed: true})
+	h := c.heads(d.hidden, headDefaults{heads: 8, fixed: true, single: true})
 	c.ignore("slow_but_exact", "offset_alibi", "skip_bias_add", "skip_bias_add_qkv", "masked_softmax_fusion",
 		"bias_dropout_fusion", "apply_residual_connection_post_layernorm", "n_inner")
 	if n, ok := c.number(1, "n_inner"); ok && n != 4*d.hidden {

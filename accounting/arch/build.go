@@ -80,6 +80,8 @@ type headDefaults struct {
 	width int64 // 0 = hidden / heads
 	// fixed says that the code has no key for the head width: it is always hidden / heads.
 	fixed bool
+	// single says that the code has no key for key/value heads either.
+	single bool
 }
 
 // heads reads the head counts under the names most decoders use. An absent
@@ -94,13 +96,18 @@ func (c *config) heads(hidden int64, def headDefaults) heads {
 		h.kv = c.dim(def.kv, "num_key_value_heads")
 	}
 	h.width = def.width
-	if !def.fixed {
-		if n, ok := c.number(1, "head_dim"); ok {
-			h.width = n
-		}
+	n, given := c.number(1, "head_dim")
+	if given && !def.fixed {
+		h.width = n
 	}
 	if h.width == 0 {
 		h.width = c.perHead(hidden, h.q)
+	}
+	if given && n != h.width {
+		c.contradict("head_dim", "is %d; the code of this model_type always takes the width over the heads, %d", n, h.width)
+	}
+	if def.single && h.kv != h.q {
+		c.contradict("num_key_value_heads", "is %d; the code of this model_type has as many as query heads, %d", h.kv, h.q)
 	}
 	c.checkGroups(h)
 	return h

@@ -30,9 +30,6 @@ func buildCohere(c *config, modelType string) *Model {
 	}
 	c.ignore("order_of_interleaved_layers", "position_embedding_type", "use_gated_activation", "use_embedding_sharing",
 		"use_parallel_block", "use_parallel_embedding", "rotary_pct", "layer_switch")
-	if n, ok := c.number(1, "head_dim"); ok && n != h.width {
-		c.contradict("head_dim", "is %d; Cohere 2's code always takes the width over the heads (%d)", n, h.width)
-	}
 	window := c.window(4096)
 	kind := c.layerTypes(d.layers, everyNth(c.quiet(4, "sliding_window_pattern", "_sliding_window_pattern")))
 	m.stack(d.layers, func(i int64) Layer {

@@ -16,9 +16,6 @@ func buildExaone(c *config, _ string) *Model {
 		positions: c.quiet(2048, "max_position_embeddings"),
 	}
 	h := c.heads(d.hidden, headDefaults{heads: 32, fixed: true})
-	if n, ok := c.number(1, "head_dim"); ok && n != h.width {
-		c.contradict("head_dim", "is %d; EXAONE's code always takes the width over the heads (%d)", n, h.width)
-	}
 	ffn := gated(c.quiet(4*d.hidden, "intermediate_size"), false, c.text("silu", "activation_function"))
 	m := c.newModel(d, rms(d.hidden), true)
 	m.uniform(d.layers, pre(Layer{Name: "dense", Attention: h.attention(), FFN: &ffn}, rms(d.hidden)))

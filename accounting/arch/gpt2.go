@@ -10,7 +10,7 @@ var _ = register(&family{
 // feed-forward matrices of width 4d when n_inner is null, a tied head.
 func buildGPT2(c *config, _ string) *Model {
 	d := c.dims(dims{vocab: 50257, hidden: 768, layers: 12, positions: 1024})
-	h := c.heads(d.hidden, headDefaults{heads: 12, fixed: true})
+	h := c.heads(d.hidden, headDefaults{heads: 12, fixed: true, single: true})
 	c.refuse("add_cross_attention", "cross-attention in a decoder-only model is not read")
 	ffn := plain(c.quiet(4*d.hidden, "n_inner"), true, c.text("gelu_new", "activation_function"))
 	m := c.newModel(d, layerNorm(d.hidden), true)

@@ -10,7 +10,7 @@ var _ = register(&family{
 // parallel; the untied head has no bias. attention_bias is on when absent.
 func buildGPTNeoX(c *config, _ string) *Model {
 	d := c.dims(dims{vocab: 50432, hidden: 6144, ffn: 24576, layers: 44, positions: 2048})
-	h := c.heads(d.hidden, headDefaults{heads: 64, fixed: true})
+	h := c.heads(d.hidden, headDefaults{heads: 64, fixed: true, single: true})
 	bias := c.flag(true, "attention_bias")
 	ffn := plain(d.ffn, true, c.text("gelu", "hidden_act"))
 	m := c.newModel(d, layerNorm(d.hidden), false)

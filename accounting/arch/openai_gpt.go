@@ -10,7 +10,7 @@ var _ = register(&family{
 // final norm; the head is the token table.
 func buildOpenAIGPT(c *config, _ string) *Model {
 	d := c.dims(dims{vocab: 40478, hidden: 768, layers: 12, positions: 512})
-	h := c.heads(d.hidden, headDefaults{heads: 12, fixed: true})
+	h := c.heads(d.hidden, headDefaults{heads: 12, fixed: true, single: true})
 	c.ignore("n_special")
 	act := c.text("gelu", "afn")
 	if act == "gelu" {

@@ -15,7 +15,7 @@ const optPositionOffset = 2
 // normalise after the residual have no final norm.
 func buildOPT(c *config, _ string) *Model {
 	d := c.dims(dims{vocab: 50272, hidden: 768, layers: 12, positions: 2048})
-	h := c.heads(d.hidden, headDefaults{heads: 12, fixed: true})
+	h := c.heads(d.hidden, headDefaults{heads: 12, fixed: true, single: true})
 	bias := c.flag(true, "enable_bias")
 	c.ignore("output_projection", "scale_embeddings")
 	if !c.flag(true, "learned_embeddings") {
