@@ -229,7 +229,7 @@ func (c *Case) memoryFields(m *Memory) MemoryFields {
 		WeightsBytes: m.WeightsBytes, GradientsBytes: m.GradientsBytes, OptimizerBytes: m.OptimizerBytes,
 		ActivationsBytes: m.ActivationsBytes, LogitsBytes: m.LogitsBytes, BuffersBytes: m.BuffersBytes, RuntimeBytes: m.RuntimeBytes,
 		SavedTotalBytes: m.SavedTotalBytes, WeightCopiesBytes: m.WeightCopiesBytes, SavedPerLayerBytes: m.SavedPerLayerBytes,
-		AllocatedBytes: m.AllocatedBytes, ReservedBytes: m.ReservedBytes, DeviceBytes: m.PeakBytes,
+		AllocatedBytes: m.AllocatedBytes, ReservedBytes: m.ReservedBytes, DeviceBytes: m.DeviceBytes,
 	}
 	if usable := c.Setting.UsableBytes; usable > 0 {
 		fits := m.PeakBytes <= usable

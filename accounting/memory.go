@@ -18,7 +18,8 @@ type Memory struct {
 	WeightCopiesBytes  int64 // autocast's 16-bit copies of weights, kept beside them
 	SavedPerLayerBytes int64 // of the largest kind of layer
 	AllocatedBytes     int64 // torch.cuda.max_memory_allocated: with the workspaces of libraries
-	ReservedBytes      int64 // torch.cuda.max_memory_reserved
+	ReservedBytes      int64 // torch.cuda.max_memory_reserved, on a device with room to spare
+	DeviceBytes        int64 // what nvidia-smi shows, on a device with room to spare
 	ParametersPerRank  int64 // of this stage, before ZeRO cuts them
 }
 
@@ -61,6 +62,15 @@ type memoryRules struct {
 	// vocabMultiple: the vocabulary is padded to this many rows a tensor-parallel rank
 	// (Megatron's --make-vocab-size-divisible-by, 128 unless changed).
 	vocabMultiple int64
+	// updateBytes: what the update makes for each parameter that this rank updates,
+	// beside states and gradients, in flat tensors: fp32 gradients, temporaries.
+	updateBytes int64
+	// reduceElements is a buffer for gradients under reduction, as configured, whatever
+	// the model; liveElements how many gathered parameters ZeRO-3 keeps at once.
+	reduceElements, liveElements int64
+	// holdsLogits: the loss holds every fp32 copy of the logits to its end, so that no
+	// block of their size is lost to the cache.
+	holdsLogits bool
 	// rootGathered: FSDP2 until mid 2025 kept the root group (embedding, final norm,
 	// head) gathered from forward to backward.
 	rootGathered bool
@@ -93,6 +103,7 @@ type stage struct {
 	sectionCost       // of all sections; saved by all micro-batches in flight, work of the widest
 	logits      int64 // saved by head and loss
 	lossWork    int64
+	logitsFP32  int64 // one fp32 copy of the logits
 
 	trace *[]Memory // every moment that was weighed, when a timeline is asked for
 }
@@ -246,6 +257,9 @@ func (c *Compiled) holdHead(st *stage, m *Memory) error {
 		return err
 	}
 	st.lossWork = k.work
+	if r := &c.Ledger.Profile.memory; c.Ledger.Recipe.Loss != LossChunked && !c.Ledger.Model.Head.None && !r.holdsLogits {
+		st.logitsFP32 = 4 * st.x.MicroBatch * ceilDiv(st.x.Context, st.x.Plan.CP) * st.rows
+	}
 	m.SavedTotalBytes += k.saved + st.logits - k.copies
 	m.WeightCopiesBytes += k.copies
 	st.saved, err = addChecked(st.saved, k.saved)
@@ -301,20 +315,37 @@ func (c *Compiled) bufferPeak(st *stage, m *Memory) error {
 	m.ActivationsBytes, m.LogitsBytes = st.saved, st.logits
 	if c.Ledger.Profile.memory.style == styleSheet {
 		m.Phase = PhaseAll
-		return m.finish(c, p)
+		return m.finish(c, p, 0)
+	}
+	rules := &c.Ledger.Profile.memory
+	compute := prec.Compute.Bytes()
+	var gathered, reduced int64
+	if p.ZeRO >= 3 && st.ranks > 1 {
+		gathered = c.gatheredParameters(st) * compute
+	}
+	updated := all
+	if p.ZeRO >= 1 {
+		reduced, updated = rules.reduceElements*compute, shard
 	}
 	// In the loss and in the widest layer's backward everything in flight is alive;
-	// at the update the activations are gone.
+	// at the update the activations are gone and its flat tensors come. Their blocks
+	// are too large for those that activations left behind: the cache holds both.
 	loss, backward, update := *m, *m, *m
-	loss.Phase, loss.LogitsBytes = PhaseLoss, st.logits+st.lossWork
-	backward.Phase, backward.LogitsBytes, backward.ActivationsBytes = PhaseBackward, 0, st.saved+st.work
-	update.Phase, update.LogitsBytes, update.ActivationsBytes = PhaseOptimizer, 0, 0
+	loss.Phase, loss.LogitsBytes, loss.BuffersBytes = PhaseLoss, st.logits+st.lossWork, reduced+gathered
+	backward.Phase, backward.LogitsBytes, backward.ActivationsBytes, backward.BuffersBytes = PhaseBackward, 0, st.saved+st.work, reduced+gathered
+	update.Phase, update.LogitsBytes, update.ActivationsBytes, update.BuffersBytes = PhaseOptimizer, 0, 0, reduced+updated*rules.updateBytes
 	st.note(loss, backward, update)
-	*m = backward
-	if st.logits+st.lossWork >= st.work {
+	moving := max(st.logits+st.lossWork, st.work) + st.saved + gathered
+	cache := min(moving, updated*rules.updateBytes) + st.logitsFP32
+	switch {
+	case updated*rules.updateBytes > moving:
+		*m = update
+	case st.logits+st.lossWork >= st.work:
 		*m = loss
+	default:
+		*m = backward
 	}
-	return m.finish(c, p)
+	return m.finish(c, p, cache)
 }
 
 // note records moments for a timeline.
@@ -343,15 +374,31 @@ func (c *Compiled) Timeline(x *Setting) ([]Memory, error) {
 		return nil, err
 	}
 	for i := range moments {
-		if err := moments[i].finish(c, &x.Plan); err != nil {
+		if err := moments[i].finish(c, &x.Plan, 0); err != nil {
 			return nil, err
 		}
 	}
 	return moments, nil
 }
 
-// finish adds up the components and what the runtime adds.
-func (m *Memory) finish(c *Compiled, p *Plan) error {
+// gatheredParameters is how many parameters ZeRO-3 holds whole at once: as many as
+// the framework is told to keep, at least the largest layer; otherwise the
+// embedding and head, the layer at work and the next one.
+func (c *Compiled) gatheredParameters(st *stage) int64 {
+	var largest int64
+	for _, i := range c.layers {
+		largest = max(largest, st.costs[i].dense+st.costs[i].expert)
+	}
+	if live := c.Ledger.Profile.memory.liveElements; live > 0 {
+		return min(max(live, largest), st.dense+st.expert)
+	}
+	root, _ := c.rootParameters(st, st.q == st.x.Plan.PP-1)
+	return min(root+2*largest, st.dense+st.expert)
+}
+
+// finish adds up the components and what the runtime adds; cache is what the
+// allocator keeps beyond the peak because later requests cannot use it.
+func (m *Memory) finish(c *Compiled, p *Plan, cache int64) error {
 	sum := int64(0)
 	for _, n := range [...]int64{m.WeightsBytes, m.GradientsBytes, m.OptimizerBytes, m.ActivationsBytes, m.LogitsBytes, m.BuffersBytes} {
 		var err error
@@ -359,10 +406,24 @@ func (m *Memory) finish(c *Compiled, p *Plan) error {
 			return ErrOverflow
 		}
 	}
-	m.AllocatedBytes = sum + c.Ledger.Profile.memory.runtime.workspaceBytes
 	r := &c.Ledger.Profile.memory.runtime
-	m.ReservedBytes = r.reserved(m.AllocatedBytes)
-	m.RuntimeBytes = r.device(m.ReservedBytes, p) - sum
+	m.AllocatedBytes = sum + r.workspaceBytes
+	need := r.fragmented(m.AllocatedBytes)
+	outside := r.outside(p)
+	m.RuntimeBytes = need + outside - sum
 	m.PeakBytes = sum + m.RuntimeBytes
+	m.ReservedBytes = need
+	if r.caches {
+		m.ReservedBytes += cache
+	}
+	m.DeviceBytes = m.ReservedBytes + outside
 	return nil
+}
+
+// Cached is what PyTorch's allocator reserves, and what nvidia-smi shows, on a
+// device that offers usable bytes to a process: the cache gives blocks back before
+// an allocation fails, so that it never makes a case not fit.
+func (m *Memory) Cached(usable int64) (reserved, device int64) {
+	over := max(0, min(m.DeviceBytes-usable, m.DeviceBytes-m.PeakBytes))
+	return m.ReservedBytes - over, m.DeviceBytes - over
 }

@@ -154,7 +154,7 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 	}
 	best.PeakBytes = 0
 	*m = best
-	return m.finish(c, p)
+	return m.finish(c, p, st.logitsFP32)
 }
 
 // cutMoments cuts an optimizer's moments in the proportion in which parameters

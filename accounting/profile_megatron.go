@@ -18,7 +18,7 @@ var megatronProfile = Profile{
 	Parallel:  true,
 	Saved:     func(m *arch.Model, r Recipe, s *Section) { megatronSaved(m, r, s, false) },
 	Work:      func(_ *arch.Model, r Recipe, s *Section) []Tensor { return megatronWork(r, s, false) },
-	memory:    memoryRules{style: styleBuffers, runtime: torchRuntime, vocabMultiple: megatronVocabMultiple},
+	memory:    memoryRules{style: styleBuffers, runtime: megatronRuntime, vocabMultiple: megatronVocabMultiple},
 }
 
 // megatronVocabMultiple is the default of --make-vocab-size-divisible-by.
@@ -40,7 +40,7 @@ var megatron2023Profile = Profile{
 	Parallel:  true,
 	Saved:     func(m *arch.Model, r Recipe, s *Section) { megatronSaved(m, r, s, true) },
 	Work:      func(_ *arch.Model, r Recipe, s *Section) []Tensor { return megatronWork(r, s, true) },
-	memory:    memoryRules{style: styleBuffers, runtime: torchRuntime, vocabMultiple: megatronVocabMultiple},
+	memory:    memoryRules{style: styleBuffers, runtime: megatronRuntime, vocabMultiple: megatronVocabMultiple, holdsLogits: true},
 }
 
 func megatronSaved(m *arch.Model, r Recipe, s *Section, unfused bool) {

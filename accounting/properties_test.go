@@ -76,7 +76,9 @@ func TestMemoryProperties(t *testing.T) {
 		require.Equal(t, m.PeakBytes, sum, "the components sum to the peak")
 		require.GreaterOrEqual(t, m.PeakBytes, states(m), "never below the states")
 		require.LessOrEqual(t, m.AllocatedBytes, m.ReservedBytes)
-		require.LessOrEqual(t, m.ReservedBytes, m.PeakBytes)
+		require.LessOrEqual(t, m.AllocatedBytes, m.PeakBytes)
+		require.LessOrEqual(t, m.ReservedBytes, m.DeviceBytes)
+		require.LessOrEqual(t, m.PeakBytes, m.DeviceBytes)
 
 		if next, ok := evaluate(t, c, func(c *Case) { c.Setting.MicroBatch *= 2; c.Setting.GlobalBatch *= 2 }); ok {
 			require.GreaterOrEqual(t, next.Memory.PeakBytes, m.PeakBytes, "monotone in the micro-batch")

@@ -32,6 +32,8 @@ var precisions = []Precision{
 	{Name: "fp32", Weights: FP32, Compute: FP32, WeightBytes: 4, GradientBytes: 4, MomentBytes: 4, Source: "plain PyTorch; the worked example"},
 	{Name: "fp16-mixed", Half: true, Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 6, MasterBytes: 4, MomentBytes: 4, Source: "Megatron-Core fp16: 16-bit gradients and their fp32 copy"},
 	{Name: "bf16-mixed-grad16", Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 2, MasterBytes: 4, MomentBytes: 4, Source: "DeepSpeed ZeRO, 16-bit gradients"},
+	{Name: "bf16-deepspeed", Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 6, MasterBytes: 4, MomentBytes: 4, Source: "DeepSpeed BF16_Optimizer: whole fp32 gradients, and the 16-bit ones that a backward adds to them"},
+	{Name: "fp16-deepspeed", Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 4, MasterBytes: 4, MomentBytes: 4, Source: "DeepSpeed ZeRO-1 of 2021, fp16: 16-bit gradients and their flat copy under reduction"},
 	{Name: "autocast", Weights: FP32, Compute: BF16, WeightBytes: 4, GradientBytes: 4, MomentBytes: 4, Autocast: true, Source: "torch.amp bf16 over fp32 parameters"},
 	{Name: "bf16-pure", Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 2, MomentBytes: 2, Source: "torchtune, small-GPU fine-tuning: everything in bf16"},
 	{Name: "fp32-compute", Weights: FP32, Compute: FP32, WeightBytes: 4, GradientBytes: 4, MomentBytes: 4, Source: "FSDP2 without mixed precision: fp32 throughout"},

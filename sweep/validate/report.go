@@ -141,8 +141,13 @@ func (t *Trial) Evaluate() (*Evaluation, error) {
 	if e.Report.RuledOut() {
 		return nil, errors.New(e.Report.Reason.String())
 	}
-	if t.Source.LastRank {
-		if err := compiled.StageMemory(&c.Setting, c.Setting.Plan.PP-1, &e.Report.Memory); err != nil {
+	if (t.Source.LastRank || t.Source.FirstRank) && !t.Measurement.OutOfMemory() {
+		stage := int64(0)
+		if t.Source.LastRank {
+			stage = c.Setting.Plan.PP - 1
+		}
+		e.Report.Memory = accounting.Memory{}
+		if err := compiled.StageMemory(&c.Setting, stage, &e.Report.Memory); err != nil {
 			return nil, err
 		}
 	}
@@ -199,9 +204,11 @@ func compareBytes(d Definition) func(e *Evaluation, out *Row) {
 		case Allocated:
 			out.Predicted = float64(m.AllocatedBytes)
 		case Reserved:
-			out.Predicted = float64(m.ReservedBytes)
+			reserved, _ := m.Cached(e.Accelerator.UsableBytes)
+			out.Predicted = float64(reserved)
 		default:
-			out.Predicted = float64(m.PeakBytes)
+			_, device := m.Cached(e.Accelerator.UsableBytes)
+			out.Predicted = float64(device)
 		}
 		out.Error = out.Predicted/out.Measured - 1
 		s := e.Trial.Source

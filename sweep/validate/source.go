@@ -24,13 +24,19 @@ type Source struct {
 	Profile  string   // of accounting
 	Memory   Definition
 	LastRank bool // memory was read on the last rank
-	Decimal  bool // "GB" printed as bytes/10⁹
+	// FirstRank: memory was read on a rank of the first stage. bigscience's 1.3B table
+	// shows it: with 8 sequences and pp 4 it has 13 GB on 32-GB cards, and the same
+	// plan, which needs most on its last stage, ran out of memory on 16-GB cards.
+	FirstRank bool
+	Decimal   bool // "GB" printed as bytes/10⁹
 	// Convention of attention FLOPs in its TFLOPS and MFU, and whether its TFLOPS
 	// column counts recompute.
 	Convention accounting.Convention
 	Recompute  bool
-	Loss       string // cross-entropy kernel, where it is not the profile's own
-	Dropout    bool   // trains with dropout 0.1, as GPT-2 and GPT-3 recipes did
+	// DefaultRecompute is what the launch scripts ask for where a row does not say.
+	DefaultRecompute string
+	Loss             string // cross-entropy kernel, where it is not the profile's own
+	Dropout          bool   // trains with dropout 0.1, as GPT-2 and GPT-3 recipes did
 	// Loose sources are campaign totals, single claims or unlike a steady step:
 	// shown, never scored.
 	Loose string
@@ -49,13 +55,17 @@ var sources = []Source{
 	{Name: "torchtitan", match: []string{"torchtitan"}, Profile: "fsdp2", Memory: Reserved, Convention: accounting.FullSquare},
 	{Name: "torchtune", match: []string{"torchtune"}, Profile: "torch-eager", Memory: Allocated, Convention: accounting.FullSquare,
 		Recipe: map[string]string{"bf16": "bf16-pure"}},
-	{Name: "litgpt", match: []string{"litgpt"}, Profile: "torch-eager", Memory: Allocated, Decimal: true, Convention: accounting.FullSquare,
+	{Name: "litgpt", match: []string{"litgpt"}, Profile: "torch-eager", Memory: Allocated, Decimal: true, DefaultRecompute: "full", Convention: accounting.FullSquare,
 		Recipe: map[string]string{"bf16": "bf16-pure"}},
+	{Name: "flagperf-megatron-deepspeed", match: []string{"-megatron-deepspeed/readme"}, Profile: "megatron-deepspeed", Memory: Device, Convention: accounting.FullSquare,
+		Recipe: map[string]string{"amp": "bf16-mixed-grad16", "bf16": "bf16-mixed-grad16"}}, // its ds_config.json: stage 1, grad_accum_dtype bf16
+	{Name: "flagscale", match: []string{"-flagscale/readme"}, Profile: "megatron-2023", Memory: Device, Convention: accounting.FullSquare},
 	{Name: "flagperf-deepspeed", match: []string{"-deepspeed/readme"}, Profile: "deepspeed", Memory: Device, Convention: accounting.FullSquare},
-	{Name: "flagperf", match: []string{"flagperf"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare},
-	{Name: "qwen", match: []string{"qwenlm/qwen"}, Profile: "deepspeed", Memory: Device, Convention: accounting.FullSquare},
-	{Name: "internevo", match: []string{"internevo"}, Profile: "deepspeed", Memory: Device, Convention: accounting.FullSquare, Recompute: true},
-	{Name: "bigscience", match: []string{"bigscience"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Recompute: true, Dropout: true},
+	{Name: "flagperf", match: []string{"flagperf"}, Profile: "megatron", Memory: Device, Dropout: true, // pretrain_llama3.sh leaves Megatron's 0.1
+		Convention: accounting.FullSquare},
+	{Name: "qwen", match: []string{"qwenlm/qwen"}, Profile: "deepspeed", Memory: Device, DefaultRecompute: "full", Convention: accounting.FullSquare},
+	{Name: "internevo", match: []string{"internevo"}, Profile: "internevo", Memory: Device, Convention: accounting.FullSquare, Recompute: true},
+	{Name: "bigscience", match: []string{"bigscience"}, Profile: "megatron-deepspeed", Memory: Device, FirstRank: true, Convention: accounting.FullSquare, Recompute: true, Dropout: true},
 	{Name: "vtrain", match: []string{"vtrain"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Recompute: true, Dropout: true},
 	{Name: "megatron-2021", match: []string{"sc21", "megatron-lm readme"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Recompute: true, Dropout: true,
 		Network: map[string]float64{"ampere": 25e9, "volta": 6.25e9}}, // Selene: 8 × HDR 200 a DGX A100; DGX-2: 8 × EDR 100 for 16 GPUs

@@ -71,6 +71,12 @@ func (m *Measurement) Trial() (*Trial, error) {
 	if err := m.layout(need, assume, &t.Options); err != nil {
 		return nil, err
 	}
+	if strings.Contains(m.Notes, "samples shorter") || strings.Contains(m.Notes, "UNPACKED") {
+		missing = append(missing, "the length of its samples, shorter than the context")
+	}
+	if strings.Contains(m.Notes, "decoder-first-pipeline-num-layers") {
+		missing = append(missing, "the layers of each stage")
+	}
 	need("seq_len", m.Context)
 	need("num_gpus", m.GPUs)
 	if m.GPU == "" {
@@ -101,6 +107,9 @@ func (m *Measurement) Trial() (*Trial, error) {
 	o.Attention = m.attention(assume)
 	o.Recompute = m.recompute(s, assume)
 	o.Loss = s.Loss
+	if m.chunkedLoss() {
+		o.Loss = "chunked"
+	}
 	if strings.Contains(m.Notes, `"cross-entropy-loss-fusion": true`) {
 		o.Loss = "fused"
 	}
@@ -110,9 +119,13 @@ func (m *Measurement) Trial() (*Trial, error) {
 	if m.ZeRO != nil {
 		o.ZeRO = m.ZeRO
 	} else {
-		stage := int64(0)
-		if m.Optimizer == "distributed adam" {
-			stage = 1
+		// The launch scripts of Megatron's users pass --use-distributed-optimizer, those of
+		// DeepSpeed's a stage of one or three; a single GPU has nothing to cut.
+		stage := int64(1)
+		if o.Profile == "deepspeed" {
+			stage = 3
+		} else if m.GPUs == 1 || o.Profile == "torch-eager" {
+			stage = 0
 		}
 		o.ZeRO = &stage
 		assume("no ZeRO stage is given: %d is assumed", stage)
@@ -121,7 +134,7 @@ func (m *Measurement) Trial() (*Trial, error) {
 	if m.SP == nil {
 		// Sequence parallelism came with Megatron-Core in 2022 and has been the default of
 		// its recipes since; earlier code has no such thing.
-		sp := o.Profile == "megatron" && o.TP > 1 && !s.Dropout
+		sp := o.Profile == "megatron" && o.TP > 1 && !s.Dropout // the profiles of earlier code stay without
 		o.SP = &sp
 		if o.TP > 1 {
 			assume("sequence parallelism is not given: %s is assumed", map[bool]string{true: "on", false: "off"}[sp])
@@ -131,6 +144,17 @@ func (m *Measurement) Trial() (*Trial, error) {
 		o.SP = &sp
 	}
 	return t, nil
+}
+
+// chunkedLoss says that a row of torchtune's table, whose rows add one technique
+// after the other, comes at or after its chunked cross-entropy.
+func (m *Measurement) chunkedLoss() bool {
+	for _, step := range []string{"+ Chunked Cross Entropy", "+ Activation Checkpointing", "+ Fuse optimizer step", "+ Activation Offloading", "+ 8-bit AdamW"} {
+		if strings.Contains(m.Notes, step+" ") {
+			return true
+		}
+	}
+	return false
 }
 
 // layout fills in the plan and the batch.
@@ -220,9 +244,9 @@ func (m *Measurement) recompute(s *Source, assume func(string, ...any)) string {
 		assume("recompute is of a kind that is not modelled: selective is taken")
 		return "selective"
 	}
-	if s.Profile == "torch-eager" && s.Decimal {
-		assume("recompute is not given: full is assumed, the default of the code") // litgpt wraps every block
-		return "full"
+	if s.DefaultRecompute != "" {
+		assume("recompute is not given: %s is assumed, the default of the code", s.DefaultRecompute)
+		return s.DefaultRecompute
 	}
 	assume("recompute is not given: none is assumed")
 	return "none"
