@@ -65,9 +65,14 @@ type memoryRules struct {
 	// updateBytes: what the update makes for each parameter that this rank updates,
 	// beside states and gradients, in flat tensors: fp32 gradients, temporaries.
 	updateBytes int64
+	// flatBytes is the flat copy of the 16-bit gradients that the update makes first,
+	// unless ZeRO-3 has flat tensors already.
+	flatBytes int64
 	// reduceElements is a buffer for gradients under reduction, as configured, whatever
 	// the model; liveElements how many gathered parameters ZeRO-3 keeps at once.
 	reduceElements, liveElements int64
+	// fsdp: ZeRO-3 is torch's FSDP: no buffers of the framework's own.
+	fsdp bool
 	// holdsLogits: the loss holds every fp32 copy of the logits to its end, so that no
 	// block of their size is lost to the cache.
 	holdsLogits bool
@@ -323,9 +328,12 @@ func (c *Compiled) bufferPeak(st *stage, m *Memory) error {
 	if p.ZeRO >= 3 && st.ranks > 1 {
 		gathered = c.gatheredParameters(st) * compute
 	}
-	updated := all
+	updated, made := all, rules.updateBytes+rules.flatBytes
 	if p.ZeRO >= 1 {
 		reduced, updated = rules.reduceElements*compute, shard
+	}
+	if p.ZeRO >= 3 && rules.fsdp {
+		reduced, made = 0, rules.updateBytes
 	}
 	// In the loss and in the widest layer's backward everything in flight is alive;
 	// at the update the activations are gone and its flat tensors come. Their blocks
@@ -333,12 +341,12 @@ func (c *Compiled) bufferPeak(st *stage, m *Memory) error {
 	loss, backward, update := *m, *m, *m
 	loss.Phase, loss.LogitsBytes, loss.BuffersBytes = PhaseLoss, st.logits+st.lossWork, reduced+gathered
 	backward.Phase, backward.LogitsBytes, backward.ActivationsBytes, backward.BuffersBytes = PhaseBackward, 0, st.saved+st.work, reduced+gathered
-	update.Phase, update.LogitsBytes, update.ActivationsBytes, update.BuffersBytes = PhaseOptimizer, 0, 0, reduced+updated*rules.updateBytes
+	update.Phase, update.LogitsBytes, update.ActivationsBytes, update.BuffersBytes = PhaseOptimizer, 0, 0, reduced+updated*made
 	st.note(loss, backward, update)
 	moving := max(st.logits+st.lossWork, st.work) + st.saved + gathered
-	cache := min(moving, updated*rules.updateBytes) + st.logitsFP32
+	cache := min(moving, updated*made) + st.logitsFP32
 	switch {
-	case updated*rules.updateBytes > moving:
+	case updated*made > moving:
 		*m = update
 	case st.logits+st.lossWork >= st.work:
 		*m = loss

@@ -286,7 +286,9 @@ func (t *tape) head() {
 		t.keep("tanh", logits)
 	}
 	t.at = "loss"
-	t.note("log_probabilities", FP32, TokensVoc, batch, context, symV)
+	if t.recipe.Loss == LossEager {
+		t.note("log_probabilities", FP32, TokensVoc, batch, context, symV)
+	}
 	t.note("labels", Int64, Tokens, batch, context)
 	t.row(Tensor{Name: "label_padding", Shape: []Expr{Int(1)}, DType: Int64, When: When{MaxBatch: 1}})
 	t.note("total_weight", FP32, Whole)

@@ -121,7 +121,7 @@ func (l *Ledger) stack() stackID {
 	switch l.Profile.Name {
 	case "fsdp2", "fsdp2-2024":
 		return stackFSDP2
-	case "deepspeed":
+	case "deepspeed", "internevo":
 		if l.Recipe.Attention == Unfused {
 			return stackDeepSpeedUnfused
 		}
