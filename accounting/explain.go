@@ -10,6 +10,7 @@ type Explanation struct {
 	FLOPs      FLOPsFields       `json:"flops"`
 	Memory     MemoryFields      `json:"memory"`
 	Algebra    map[string]string `json:"algebra"`
+	Cost       *Cost             `json:"cost,omitempty"` // where a step time and the tokens of the run are known
 	Ledger     []LedgerRow       `json:"ledger"`
 	Time       *TimeFields       `json:"time,omitempty"` // on Setting.Machine
 	Status     string            `json:"status"`         // fits, oom, ruled_out

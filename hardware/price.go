@@ -69,6 +69,10 @@ type Price struct {
 	Row           string  `json:"row"` // file:line of the row
 }
 
+// Marketplace says that the instances are machines of different owners, which no
+// network for training joins: a run has to fit into one.
+func (p Price) Marketplace() bool { return p.Provider == "vast" }
+
 // Quote is what renting some GPUs costs: whole instances.
 type Quote struct {
 	GPUs       int64   `json:"gpus"` // paid for
