@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"headroom/accounting/arch"
+	"headroom/results/plot"
 	"headroom/sweep"
 
 	"github.com/spf13/cobra"
@@ -15,6 +16,7 @@ func newLimit(s *state) *cobra.Command {
 	var f caseFlags
 	var axis string
 	var step size
+	var picture pictureFlag
 	cmd := &cobra.Command{
 		Use:   "limit --model NAME (--capacity SIZE | --gpu NAME) [flags]",
 		Short: "Find the largest micro-batch, context or depth that fits",
@@ -26,7 +28,8 @@ that axis and solves it for the capacity. Where the two disagree it says so.
 which was used.`,
 		Example: `  headroom limit --model seed-gpt2-xl --seq 1024 --capacity 80GB
   headroom limit --model llama-3.1-8b --gpu h100-sxm --axis context --step 1024 --zero 3 --dp 8
-  headroom limit --model gpt2-xl --gpu a100-40gb --axis layers --json`,
+  headroom limit --model gpt2-xl --gpu a100-40gb --axis layers --json
+  headroom limit --model gpt2-xl --capacity 80GB --plot memory.svg`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			axis = strings.ReplaceAll(axis, "-", "_")
@@ -58,6 +61,9 @@ which was used.`,
 				return misuse(err, "")
 			}
 			r.Notes = append(f.notes, r.Notes...)
+			if err := s.draw(&picture, memoryPicture(o.Model.Name, r)); err != nil {
+				return err
+			}
 			if s.JSON {
 				return s.writeJSON(r)
 			}
@@ -69,8 +75,20 @@ which was used.`,
 	p := cmd.Flags()
 	p.StringVar(&axis, "axis", sweep.LimitMicroBatch, "what to find: "+strings.Join(sweep.LimitAxes(), ", "))
 	p.Var(&step, "step", "answer in multiples of this")
+	picture.register(cmd, "the memory curve, its fit and the capacity")
 	fixed(cmd, "axis", sweep.LimitAxes()...)
 	return cmd
+}
+
+func memoryPicture(model string, r *sweep.LimitResult) plot.Memory {
+	m := plot.Memory{Title: model, Axis: words(r.Axis), CapacityBytes: r.CapacityBytes, Capacity: r.Capacity, Largest: r.Largest, LargestBytes: r.PeakBytes}
+	for _, p := range r.Swept {
+		m.X, m.Bytes = append(m.X, p.Value), append(m.Bytes, p.PeakBytes)
+	}
+	if r.Fit != nil {
+		m.Coefficients = r.Fit.Coefficients
+	}
+	return m
 }
 
 func (s *state) printLimit(model string, r *sweep.LimitResult) {

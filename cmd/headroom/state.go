@@ -11,6 +11,9 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
+
+	"headroom/hardware"
 
 	"golang.org/x/term"
 )
@@ -36,6 +39,10 @@ type state struct {
 	Dir  func(dir string) fs.FS
 	Home string // the user's home directory; "" when unknown
 	CPUs int
+	// WriteFile writes a file that a person asked for by name, over an older one.
+	WriteFile func(path string, data []byte) error
+	// Today is the day by the clock, to refuse prices of the future.
+	Today hardware.Date
 
 	// PeakRSS is the most memory this process ever had resident, in bytes; 0 where
 	// the system does not say.
@@ -79,7 +86,8 @@ func processState() *state {
 	return &state{
 		Args: os.Args[1:], Env: env, Home: home, CPUs: runtime.GOMAXPROCS(0),
 		Stdin: os.Stdin, Stdout: open(os.Stdout), Stderr: open(os.Stderr), Exit: os.Exit,
-		Dir: os.DirFS, PeakRSS: peakRSS,
+		Dir: os.DirFS, PeakRSS: peakRSS, Today: hardware.Date(time.Now().UTC().Format(time.DateOnly)),
+		WriteFile: func(path string, data []byte) error { return os.WriteFile(path, data, 0o644) },
 		Signals: func() (<-chan signalled, func()) {
 			c := make(chan os.Signal, 2)
 			signal.Notify(c, os.Interrupt, syscall.SIGTERM)

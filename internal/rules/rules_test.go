@@ -105,7 +105,12 @@ var bans = []ban{
 		"imports point downward only: a study can be swept without a command line",
 	},
 	{
-		[]string{"internal/suggest"},
+		[]string{"sweep/pick"},
+		[]string{"headroom/cmd/", "headroom/results", "headroom/results/", "github.com/spf13/", "gonum.org/v1/plot"},
+		"a choice is found without datasets, command lines or pictures; whoever asks draws it",
+	},
+	{
+		[]string{"internal/suggest", "results/plot"},
 		[]string{"headroom/"},
 		"a leaf that everybody may use",
 	},
@@ -165,6 +170,7 @@ var confined = []struct{ path, where, why string }{
 	{"github.com/spf13/cobra", "cmd/headroom/", "the command line is not part of the libraries"},
 	{"golang.org/x/term", "cmd/headroom/state.go", "only the process state asks about terminals"},
 	{"github.com/parquet-go/parquet-go", "results/", "one package knows the file format"},
+	{"gonum.org/v1/plot", "results/plot/", "one leaf draws, so that no library carries fonts and canvases along"},
 	{"os/signal", "cmd/headroom/state.go", "only the process state talks to the system"},
 }
 
