@@ -1,0 +1,104 @@
+package pick
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"headroom/accounting"
+	"headroom/accounting/arch"
+	"headroom/hardware"
+)
+
+// A Query asks what to rent.
+type Query struct {
+	// Case is the run: model, context, global batch, tokens, profile, recipe and
+	// kernels. Parallel sizes, micro-batch and recompute are tried unless they are
+	// given; GPUs and UsableBytes are not looked at.
+	Case accounting.Options
+
+	Accelerators []hardware.Accelerator // in any order, distinct
+	GPUs         []int64                // numbers to try
+	Recompute    []string               // modes to try; none = all, unless Case has one
+
+	// Offers are the prices to choose from, at most one row an offer (see
+	// [hardware.SelectPrices]). An accelerator without an offer is ruled out; when
+	// no accelerator has one, the fastest is found without dollars.
+	Offers []hardware.Price
+
+	BudgetUSD     float64 // 0 = none
+	DeadlineHours float64 // 0 = none
+	// Cautious holds budget and deadline against the high end of the error bar.
+	Cautious bool
+
+	Goodput func(gpus int64) (accounting.Goodput, error) // nil = [accounting.PerfectGoodput]
+	Energy  *accounting.EnergyInputs                     // nil = not asked
+
+	Timer   Timer // nil = [ModelTimer]
+	Workers int   // 0 = 1
+}
+
+// A Timer prepares the timing of steps on one accelerator under one recipe. Its
+// error says why the accelerator cannot run the recipe.
+type Timer func(a hardware.Accelerator, r *accounting.Recipe) (StepTimer, error)
+
+// A StepTimer predicts one step of a case that fits. It must be a pure function,
+// safe for concurrent use.
+type StepTimer func(c *accounting.Compiled, x *accounting.Setting) Step
+
+// A Step is how long one optimizer step takes, with its error bar.
+type Step struct {
+	Seconds               float64 `json:"seconds"`
+	Low                   float64 `json:"low"`
+	High                  float64 `json:"high"`
+	TokensPerSecondPerGPU float64 `json:"tokens_per_second_per_gpu"`
+	MFU                   float64 `json:"mfu"`
+}
+
+// mostGPUs bounds the search: no run is that large.
+const mostGPUs = 1 << 20
+
+func (q *Query) check() error {
+	var problems []error
+	fail := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	if q.Case.Model == nil {
+		fail("no model was given")
+	}
+	if q.Case.Tokens < 1 {
+		fail("%d tokens to train: write a positive number, such as 1T", q.Case.Tokens)
+	}
+	if q.Case.GlobalBatch < 1 {
+		fail("a global batch of %d sequences: write a positive number", q.Case.GlobalBatch)
+	}
+	if len(q.Accelerators) == 0 {
+		fail("no accelerator to choose from")
+	}
+	if len(q.GPUs) == 0 {
+		fail("no number of GPUs to choose from")
+	}
+	for _, n := range q.GPUs {
+		if n < 1 || n > mostGPUs {
+			fail("%d GPUs: write a number from 1 to %d", n, mostGPUs)
+		}
+	}
+	for name, x := range map[string]float64{"budget": q.BudgetUSD, "deadline": q.DeadlineHours} {
+		if !(x >= 0) || math.IsInf(x, 1) {
+			fail("a %s of %g: write a positive number", name, x)
+		}
+	}
+	if _, err := bareModel(q.Case.Model); q.Case.Model != nil && err != nil {
+		fail("%v", err)
+	}
+	return errors.Join(problems...)
+}
+
+// bareModel refuses models that the search cannot price.
+func bareModel(m *arch.Model) (int64, error) {
+	if m == nil {
+		return 0, nil
+	}
+	if n := m.Layers(); n > 0 {
+		return n, nil
+	}
+	return 0, fmt.Errorf("%s has no layers", m.Name)
+}
