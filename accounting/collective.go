@@ -33,7 +33,7 @@ func (m *Machine) rate(g group) (rate, latency float64) {
 	if in < g.size {
 		domains := float64(g.size) / float64(in)
 		rate = math.Min(rate, float64(in)*m.NetworkRate*m.Calibration.Network)
-		latency += e.LinkLatency + float64(m.Calibration.NetworkLatency*math.Log2(domains)) + float64(m.Calibration.NetworkHop*(domains-1))
+		latency += e.LinkLatency + float64(m.Calibration.NetworkLatency*log2(domains)) + float64(m.Calibration.NetworkHop*(domains-1))
 	}
 	return rate, latency
 }
@@ -80,7 +80,7 @@ func (m *Machine) exchange(g group, bytes, copies float64) float64 {
 	t := e.LinkLatency + float64(e.LinkHop*float64(in-1))
 	if in < g.size {
 		domains := float64(g.size) / float64(in)
-		wanted := domains * (1 - math.Pow(1-1/domains, copies)) // domains that a token is wanted in, on average
+		wanted := domains * (1 - pow(1-1/domains, copies)) // domains that a token is wanted in, on average
 		outside := bytes / copies * wanted * (1 - 1/domains) / (m.NetworkRate * m.Calibration.Network)
 		return t + m.Calibration.NetworkLatency + math.Max(inside, outside)
 	}
@@ -91,7 +91,7 @@ func (m *Machine) exchange(g group, bytes, copies float64) float64 {
 func (m *Machine) send(stride int64, bytes float64) float64 {
 	e := m.efficiency()
 	if stride < m.Domain {
-		return e.LinkLatency/2 + bytes/(m.PeerRate*e.Link)
+		return float64(e.LinkLatency/2) + bytes/(m.PeerRate*e.Link)
 	}
 	return e.LinkLatency + bytes/(m.NetworkRate*m.Calibration.Network)
 }

@@ -50,7 +50,7 @@ func (m *Machine) product(rows, n, k float64, narrow bool) float64 {
 		bytes = 1
 	}
 	busy := 2 * rows * n * k * ramp / (peak * m.clock() * m.efficiency().MatMul[format])
-	traffic := (bytes*(float64(rows*k)+float64(k*n)) + float64(2*rows*n)) / m.stream()
+	traffic := (float64(bytes*(float64(rows*k)+float64(k*n))) + float64(2*rows*n)) / m.stream()
 	return math.Max(busy, traffic)
 }
 
@@ -73,7 +73,7 @@ func (m *Machine) attention(flops, s, dims float64, backward bool) float64 {
 	}
 	share *= s / (s + m.Calibration.AttentionRamp)
 	if dims < 128 {
-		share *= math.Pow(dims/128, m.Calibration.AttentionWidth)
+		share *= pow(dims/128, m.Calibration.AttentionWidth)
 	}
 	return flops / (m.Peak16 * m.clock() * share)
 }

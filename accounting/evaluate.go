@@ -8,6 +8,7 @@ type Setting struct {
 	UsableBytes int64 // what a process can allocate; 0 = no limit asked
 	Convention  Convention
 	Machine     *Machine // what to time the step on; nil = not asked
+	Timer       *Timer   // keeps times between cases; nil = every case for itself
 }
 
 // A Report is the answer for one case. It is plain data and holds no pointers,
@@ -46,6 +47,10 @@ func (c *Compiled) Evaluate(x *Setting, r *Report) {
 		r.Reason = ReasonMemory
 	}
 	if r.Reason == OK && x.Machine != nil {
-		c.Time(x, x.Machine, &r.Time)
+		if x.Timer != nil {
+			x.Timer.Time(c, x, x.Machine, &r.Time)
+		} else {
+			c.Time(x, x.Machine, &r.Time)
+		}
 	}
 }

@@ -15,7 +15,7 @@ import "math"
 // and the gradients of inputs and of weights, ZB-H1 leaves (p − 1)(F + B − W) and
 // ZB-H2 (p − 1)(F + B − 2W) (Qi et al. 2023, section 2.3).
 func pipelineSeconds(s Schedule, slowest, all, weights float64, v, m int64) float64 {
-	busy := float64(m) * slowest
+	busy := float64(float64(m) * slowest)
 	bubble := (all - slowest) / float64(v)
 	if slowest > 0 {
 		others := (all - slowest) / slowest // in units of the slowest stage

@@ -29,106 +29,183 @@ type Time struct {
 	HFU                   float64 // with recompute
 }
 
-// maxSections bounds the kinds of unit whose time is kept while a case is timed;
-// further kinds are computed again for every run of layers.
+// A Timer keeps the times of layers between cases that differ in depth, schedule
+// or batch alone, so that a sweep computes them once for each (micro-batch,
+// context, tp, sp, cp, ep, ZeRO group, machine). It serves one compiled model and
+// is not safe for concurrent use. The zero value is ready.
+type Timer struct {
+	model *Compiled
+	slots [timerSlots]timerSlot
+}
+
+const timerSlots = 64
+
+// timerKey is everything that the time of a unit depends on.
+type timerKey struct {
+	machine                           *Machine
+	microBatch, context               int64
+	tp, cp, ep, etp, shardRanks, zero int64
+	sp                                bool
+}
+
+type timerSlot struct {
+	key   timerKey
+	known [maxSections]bool
+	units [maxSections]unitTime
+}
+
+// maxSections bounds the kinds of unit (embedding, kinds of layer, head) whose
+// time is kept; a layer of a further kind is computed again for every run of them.
 const maxSections = 16
+
+// slot finds the slot of the case, emptied if it held another.
+func (t *Timer) slot(c *Compiled, x *Setting, m *Machine) *timerSlot {
+	p := &x.Plan
+	k := timerKey{machine: m, microBatch: x.MicroBatch, context: x.Context, tp: p.TP, cp: p.CP, ep: p.EP, etp: p.ETP, sp: p.SP}
+	if p.ZeRO >= 3 {
+		k.zero, k.shardRanks = p.ZeRO, p.DP*p.CP
+	}
+	if t.model != c {
+		*t = Timer{model: c}
+	}
+	// Fibonacci hashing of the sizes; any spread will do.
+	h := uint64(k.microBatch*31+k.context) * 0x9e3779b97f4a7c15
+	h ^= uint64(k.tp*1009+k.cp*9176+k.ep*65537+k.etp*131+k.shardRanks*524287) * 0xbf58476d1ce4e5b9
+	s := &t.slots[h>>58%timerSlots]
+	if s.key != k {
+		s.key, s.known = k, [maxSections]bool{}
+	}
+	return s
+}
 
 // Time predicts one step of a case that [Compiled.Check] allows. It does not
 // allocate and is safe for concurrent use with different results.
 func (c *Compiled) Time(x *Setting, m *Machine, out *Time) {
+	var s timerSlot
+	c.time(x, m, &s, out)
+}
+
+// Time is [Compiled.Time] with what the timer keeps.
+func (t *Timer) Time(c *Compiled, x *Setting, m *Machine, out *Time) {
+	c.time(x, m, t.slot(c, x, m), out)
+}
+
+// unit is the time of one unit of a section, from the slot where it is known.
+func (c *Compiled) unit(u *unitContext, s *timerSlot, section int) *unitTime {
+	i := min(section, maxSections-1)
+	w := &s.units[i]
+	if s.known[i] {
+		return w
+	}
+	switch c.sections[section].role {
+	case RoleEmbedding:
+		c.embedding(u, w)
+	case RoleHead:
+		c.head(u, w)
+	default:
+		c.layer(u, section, w)
+	}
+	cs := &c.sections[section]
+	d := divisors(&u.x.Plan, cs.kvHeads)
+	dense, expert := perRank(&cs.weights, c.vocabRows(&u.x.Plan), &d)
+	w.dense, w.expert = float64(dense), float64(expert)
+	w.both, w.back = w.forward.total()+w.backward.total(), w.backward.total()
+	s.known[i] = section < maxSections-1
+	return w
+}
+
+// A stageTime is one pipeline stage: seconds of a micro-batch and parameters.
+type stageTime struct{ both, backward, weights, dense, expert float64 }
+
+func (t *stageTime) add(w *unitTime, n float64) {
+	t.both += float64(n * w.both)
+	t.backward += float64(n * w.back)
+	t.weights += float64(n * w.backward.matmul / 2) // the other half is gradients of inputs
+	t.dense += float64(n * w.dense)
+	t.expert += float64(n * w.expert)
+}
+
+// stageTime sums up stage q; parts, if asked for, gets its named parts.
+func (c *Compiled) stageTime(u *unitContext, s *timerSlot, q int64, parts *passTime) (t stageTime) {
+	p := &u.x.Plan
+	if q == 0 {
+		for _, i := range c.first {
+			c.addUnit(u, s, i, 1, &t, parts)
+		}
+	}
+	for j := range p.VPP {
+		lo, hi := stageLayers(c.limits.layers, p.PP*p.VPP, j*p.PP+q)
+		for i := lo; i < hi; {
+			n := min(c.runs[i], hi-i)
+			c.addUnit(u, s, c.layers[i], n, &t, parts)
+			i += n
+		}
+	}
+	if q == p.PP-1 {
+		c.addUnit(u, s, len(c.sections)-1, 1, &t, parts)
+	}
+	return t
+}
+
+func (c *Compiled) addUnit(u *unitContext, s *timerSlot, section int, n int64, t *stageTime, parts *passTime) {
+	w := c.unit(u, s, section)
+	t.add(w, float64(n))
+	if parts != nil {
+		parts.add(&w.forward, float64(n))
+		parts.add(&w.backward, float64(n))
+	}
+}
+
+func (c *Compiled) time(x *Setting, m *Machine, s *timerSlot, out *Time) {
 	*out = Time{}
 	p := &x.Plan
 	u := c.unitContext(x, m)
-	var cache [maxSections]unitTime
-	var known [maxSections]bool
-	unit := func(section int) *unitTime {
-		if section < maxSections && known[section] {
-			return &cache[section]
-		}
-		slot := min(section, maxSections-1)
-		c.layer(&u, section, &cache[slot])
-		known[slot] = section < maxSections-1
-		return &cache[slot]
-	}
 	micro := float64(x.MicroBatches(p))
-	var slowest, all, slowestBackward, slowestWeights float64
-	var slow passTime
-	var mostDense, mostExpert float64
 	send := 0.0
 	if p.PP > 1 {
-		bytes := u.bytes * u.tokens * float64(c.Ledger.Model.Hidden)
-		bytes /= float64(p.TP) // scattered over the tensor-parallel ranks
+		bytes := u.bytes * u.tokens * float64(c.Ledger.Model.Hidden) / float64(p.TP) // scattered over the tensor-parallel ranks
 		send = 2 * float64(p.VPP) * u.stack.PPExposed * m.send(p.TP*p.CP*p.DP, bytes)
 	}
-	for q := range p.PP {
-		var f, b passTime
-		var dense, expert int64
-		own := func(section int, n int64) {
-			cs := &c.sections[section]
-			d := divisors(p, cs.kvHeads)
-			a, e := perRank(&cs.weights, c.vocabRows(p), &d)
-			dense, expert = dense+a*n, expert+e*n
+	var slow stageTime
+	var slowest int64
+	var all, dense, expert float64
+	// With equal layers, evenly dealt, all stages but the first and the last are the second.
+	alike := p.PP > 3 && c.runs[0] == c.limits.layers && c.limits.layers%(p.PP*p.VPP) == 0
+	for q := int64(0); q < p.PP; q++ {
+		t := c.stageTime(&u, s, q, nil)
+		all += t.both
+		if alike && q == 1 {
+			all += float64(float64(p.PP-3) * t.both)
+			q = p.PP - 2
 		}
-		var t unitTime
-		if q == 0 {
-			c.embedding(&u, &t)
-			f.add(&t.forward, 1)
-			b.add(&t.backward, 1)
-			for i, s := range c.first {
-				own(s, 1)
-				if i > 0 {
-					w := unit(s)
-					f.add(&w.forward, 1)
-					b.add(&w.backward, 1)
-				}
-			}
+		dense, expert = math.Max(dense, t.dense), math.Max(expert, t.expert)
+		if q == 0 || t.both > slow.both {
+			slow, slowest = t, q
 		}
-		for j := range p.VPP {
-			lo, hi := stageLayers(c.limits.layers, p.PP*p.VPP, j*p.PP+q)
-			for i := lo; i < hi; {
-				n := min(c.runs[i], hi-i)
-				w := unit(c.layers[i])
-				f.add(&w.forward, float64(n))
-				b.add(&w.backward, float64(n))
-				own(c.layers[i], n)
-				i += n
-			}
-		}
-		if q == p.PP-1 {
-			c.head(&u, &t)
-			f.add(&t.forward, 1)
-			b.add(&t.backward, 1)
-			own(len(c.sections)-1, 1)
-		}
-		total := f.total() + b.total() + send
-		all += total
-		if total > slowest {
-			slowest, slowestBackward = total, b.total()
-			slowestWeights = b.matmul / 2 // gradients of weights, the other half is of inputs
-			slow = f
-			slow.add(&b, 1)
-		}
-		mostDense, mostExpert = math.Max(mostDense, float64(dense)), math.Max(mostExpert, float64(expert))
 	}
-	pipeline := pipelineSeconds(p.Schedule, slowest, all, slowestWeights, p.VPP, x.MicroBatches(p))
-	out.ComputeSeconds = micro * slow.matmul
-	out.AttentionSeconds = micro * slow.attention
-	out.ElementwiseSeconds = micro * slow.elementwise
-	out.RecomputeSeconds = micro * slow.recompute
-	out.LaunchSeconds = micro * slow.launch
-	out.TPCommSeconds, out.CPCommSeconds, out.EPCommSeconds = micro*slow.tp, micro*slow.cp, micro*slow.ep
+	all += float64(send * float64(p.PP))
+	busy := slow.both + send
+	pipeline := pipelineSeconds(p.Schedule, busy, all, slow.weights, p.VPP, x.MicroBatches(p))
+	var parts passTime
+	c.stageTime(&u, s, slowest, &parts)
+	out.ComputeSeconds = micro * parts.matmul
+	out.AttentionSeconds = micro * parts.attention
+	out.ElementwiseSeconds = micro * parts.elementwise
+	out.RecomputeSeconds = micro * parts.recompute
+	out.LaunchSeconds = micro * parts.launch
+	out.TPCommSeconds, out.CPCommSeconds, out.EPCommSeconds = micro*parts.tp, micro*parts.cp, micro*parts.ep
 	out.PPCommSeconds = micro * send
-	out.BubbleSeconds = pipeline - float64(micro*slowest)
-	out.DPCommSeconds = float64(micro*slow.dp) + c.synchronise(&u, mostDense, mostExpert, slowestBackward)
-	out.OptimizerSeconds = c.update(&u, mostDense, mostExpert)
+	out.BubbleSeconds = math.Max(pipeline-float64(micro*busy), 0)
+	out.DPCommSeconds = float64(micro*parts.dp) + c.synchronise(&u, dense, expert, slow.backward)
+	out.OptimizerSeconds = c.update(&u, dense, expert)
 	out.OverheadSeconds = u.stack.Step
 	if domains := float64(p.GPUs()) / float64(m.Domain); domains > 1 {
-		out.StragglerSeconds = (pipeline + out.DPCommSeconds) * m.Calibration.Straggler * math.Log2(domains)
+		out.StragglerSeconds = (pipeline + out.DPCommSeconds) * m.Calibration.Straggler * log2(domains)
 	}
 	out.StepSeconds = out.ComputeSeconds + out.AttentionSeconds + out.ElementwiseSeconds + out.RecomputeSeconds + out.LaunchSeconds +
 		out.TPCommSeconds + out.CPCommSeconds + out.EPCommSeconds + out.DPCommSeconds + out.PPCommSeconds + out.BubbleSeconds +
 		out.OptimizerSeconds + out.StragglerSeconds + out.OverheadSeconds
-	spread := math.Exp(c.band(m))
+	spread := c.band(m)
 	out.LowSeconds, out.HighSeconds = out.StepSeconds/spread, out.StepSeconds*spread
 	seconds := out.StepSeconds * float64(p.GPUs())
 	out.TokensPerSecondPerGPU = float64(x.GlobalBatch*x.Context) / seconds
@@ -180,21 +257,21 @@ func (c *Compiled) update(u *unitContext, dense, expert float64) float64 {
 	if p.ZeRO >= 1 {
 		shards, expertShards = float64(p.DP*p.CP), float64(p.ExpertDP())
 	}
-	bytes := float64(states*(dense/shards+expert/expertShards)) * u.stack.Optimizer
+	bytes := float64(states * (dense/shards + expert/expertShards) * u.stack.Optimizer)
 	if p.ZeRO >= 2 {
 		gradients /= shards
 	}
 	return (bytes + float64(gradients*(dense+expert))) / u.m.stream()
 }
 
-// band is the half-width of the error bar, as a natural logarithm.
+// band is the factor between a prediction and either end of its error bar.
 func (c *Compiled) band(m *Machine) float64 {
 	b := m.Calibration.BandDense
 	if len(c.limits.experts) > 0 {
 		b = m.Calibration.BandMoE
 	}
 	if m.Inherited {
-		b = math.Hypot(b, m.Calibration.BandNew)
+		b = math.Sqrt(float64(b*b) + float64(m.Calibration.BandNew*m.Calibration.BandNew))
 	}
-	return b
+	return exp(b)
 }

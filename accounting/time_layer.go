@@ -36,7 +36,11 @@ func (p *passTime) device() float64 {
 func (p *passTime) total() float64 { return p.device() + p.dp + p.launch }
 
 // unitTime is forward and backward of one unit.
-type unitTime struct{ forward, backward passTime }
+type unitTime struct {
+	forward, backward passTime
+	both, back        float64 // seconds of both, and of backward
+	dense, expert     float64 // parameters on this rank
+}
 
 // overlapped is the time of two activities that run side by side and slow each
 // other where they are of like length: the fourth-power mean of a and b, 19 %
@@ -50,7 +54,7 @@ func overlapped(a, b float64) float64 {
 	}
 	r := b / a
 	r *= r
-	return a * math.Sqrt(math.Sqrt(1+float64(r*r)))
+	return float64(a * math.Sqrt(math.Sqrt(1+float64(r*r))))
 }
 
 // A unitContext is what the units of a case share.
@@ -113,7 +117,7 @@ func (c *Compiled) layer(u *unitContext, section int, out *unitTime) {
 	if l.Parallel || l.MoE != nil && u.x.Plan.ETP == 1 {
 		times = 1
 	}
-	f.tp = times * u.stack.TPExposed * u.tensorParallel(d)
+	f.tp = float64(times * u.stack.TPExposed * u.tensorParallel(d))
 	b.tp = f.tp
 	u.repeat(f, b)
 	u.host(f, b)
@@ -136,14 +140,14 @@ func (u *unitContext) linear(f, b *passTime, rows, n, k float64, narrow bool) {
 	b.matmul += u.m.product(rows, k, n, narrow) + u.m.product(n, k, rows, narrow)
 	if narrow && u.m.Format >= FormatFP8 {
 		cast := u.m.Calibration.FP8Cast / u.m.stream()
-		f.elementwise += cast * rows * k
-		b.elementwise += cast * rows * n
+		f.elementwise += float64(cast * rows * k)
+		b.elementwise += float64(cast * rows * n)
 	}
 }
 
 // stream adds traffic of values elements, passed over so many times.
 func (u *unitContext) stream(p *passTime, elements, times float64) {
-	p.elementwise += elements * times * u.bytes * u.stack.Elementwise / u.m.stream()
+	p.elementwise += elements * float64(times*u.bytes) * u.stack.Elementwise / u.m.stream()
 }
 
 func (u *unitContext) attention(l *arch.Layer, cs *compiledSection, f, b *passTime) {
@@ -152,7 +156,7 @@ func (u *unitContext) attention(l *arch.Layer, cs *compiledSection, f, b *passTi
 	t := float64(p.TP)
 	q, v := float64(a.Heads*a.HeadDim)/t, float64(a.Heads*a.ValueDim)/t
 	kvHeads := math.Max(float64(a.KVHeads)/t, 1)
-	kv := kvHeads * float64(a.HeadDim+a.ValueDim)
+	kv := float64(kvHeads * float64(a.HeadDim+a.ValueDim))
 	d := float64(l.InputNorm.Width)
 	if d == 0 {
 		d = float64(a.Heads * a.HeadDim)
@@ -175,12 +179,11 @@ func (u *unitContext) attention(l *arch.Layer, cs *compiledSection, f, b *passTi
 	u.linear(f, b, u.tokens, d, v, true)
 	// Rotation reads and writes queries and keys.
 	if a.RotaryDim > 0 || a.MLA != nil {
-		u.stream(f, u.tokens*(q+kv/2), 2)
-		u.stream(b, u.tokens*(q+kv/2), 2)
+		u.stream(f, u.tokens*(q+float64(kv/2)), 2)
+		u.stream(b, u.tokens*(q+float64(kv/2)), 2)
 	}
 	span := cs.span(u.x.Context, Causal)
 	width := cs.spanFLOPs / t // FLOPs of a token and key
-	s := float64(u.x.Context)
 	if u.r.Attention == Unfused {
 		u.unfused(a, width, f, b)
 		return
@@ -188,11 +191,10 @@ func (u *unitContext) attention(l *arch.Layer, cs *compiledSection, f, b *passTi
 	work := u.tokens * width * span
 	f.attention += u.m.attention(work, 2*span, float64(a.HeadDim+a.ValueDim)/2, false)
 	b.attention += u.m.attention(work, 2*span, float64(a.HeadDim+a.ValueDim)/2, true)
-	_ = s
 	if p.CP > 1 {
 		// The ring passes keys and values on while it computes.
 		bytes := u.bytes * u.tokens * kv
-		hop := float64(p.CP-1) * u.m.send(u.cp.stride*max(p.CP/2, 1), bytes)
+		hop := float64(float64(p.CP-1) * u.m.send(u.cp.stride*max(p.CP/2, 1), bytes))
 		f.cp += overlapped(f.attention, hop) - f.attention
 		b.cp += overlapped(b.attention, 2*hop) - b.attention
 	}
@@ -216,8 +218,8 @@ func (u *unitContext) unfused(a *arch.Attention, width float64, f, b *passTime) 
 	f.attention += both
 	b.attention += 2 * both
 	traffic := u.bytes * u.tokens * heads * s / u.m.stream()
-	f.attention += scorePassesForward * traffic
-	b.attention += scorePassesBackward * traffic
+	f.attention += float64(scorePassesForward * traffic)
+	b.attention += float64(scorePassesBackward * traffic)
 }
 
 // ffn adds a dense feed-forward of which each token passes rows times.
@@ -245,7 +247,7 @@ func (u *unitContext) experts(l *arch.Layer, f, b *passTime) {
 	b.kernels += u.stack.KernelsMoE
 	u.linear(f, b, u.local, float64(x.Experts), d, false)
 	etp := float64(p.ETP)
-	routed := u.tokens / float64(p.TP) * etp * float64(x.TopK) // rows of this rank
+	routed := float64(u.tokens / float64(p.TP) * etp * float64(x.TopK)) // rows of this rank
 	experts := float64(x.Experts) / float64(p.EP)
 	width := float64(x.Expert.Width) / etp
 	n, reads := width, 2.0
@@ -254,7 +256,7 @@ func (u *unitContext) experts(l *arch.Layer, f, b *passTime) {
 	}
 	// Rows of one expert are padded to tiles: half a tile is lost on average.
 	const tile = 128
-	padded := routed + float64(experts*tile/2)
+	padded := routed + float64(experts*(tile/2))
 	var gf, gb passTime
 	u.linear(&gf, &gb, padded, n, d, true)
 	u.linear(&gf, &gb, padded, d, width, true)
@@ -270,12 +272,12 @@ func (u *unitContext) experts(l *arch.Layer, f, b *passTime) {
 	u.stream(f, routed*d, 4)
 	u.stream(b, routed*d, 4)
 	dispatch := u.m.exchange(u.ep, u.bytes*routed/etp*d, float64(x.TopK))
-	f.ep += 2 * u.stack.EPExposed * dispatch
-	b.ep += 2 * u.stack.EPExposed * dispatch
+	f.ep += float64(2 * u.stack.EPExposed * dispatch)
+	b.ep += float64(2 * u.stack.EPExposed * dispatch)
 	if p.ETP > 1 {
 		etpGroup := group{p.ETP, 1}
-		f.tp += u.stack.TPExposed * 2 * u.m.gather(etpGroup, u.bytes*routed*d)
-		b.tp += u.stack.TPExposed * 2 * u.m.gather(etpGroup, u.bytes*routed*d)
+		f.tp += float64(u.stack.TPExposed * 2 * u.m.gather(etpGroup, u.bytes*routed*d))
+		b.tp += float64(u.stack.TPExposed * 2 * u.m.gather(etpGroup, u.bytes*routed*d))
 	}
 	if x.Shared != nil {
 		u.ffn(x.Shared, d, f, b, 1)
@@ -291,8 +293,8 @@ func (u *unitContext) norms(l *arch.Layer, d float64, f, b *passTime) {
 			n++
 		}
 	}
-	u.stream(f, u.local*d, 2*n+6)
-	u.stream(b, u.local*d, 3*n+4)
+	u.stream(f, u.local*d, float64(2*n)+6)
+	u.stream(b, u.local*d, float64(3*n)+4)
 	for _, x := range [...]*arch.Norm{&l.Attention.QNorm, &l.Attention.KNorm} {
 		if x.Kind != arch.NoNorm {
 			heads := float64(l.Attention.Heads*l.Attention.HeadDim) / float64(u.x.Plan.TP)
@@ -318,8 +320,8 @@ func (u *unitContext) repeat(f, b *passTime) {
 	case RecomputeSelective:
 		if u.stack.Operations {
 			// torchtitan keeps every second matrix product and the attention output.
-			b.recompute = f.matmul/2 + f.elementwise
-			b.kernels += f.kernels * 0.7
+			b.recompute = float64(f.matmul/2) + f.elementwise
+			b.kernels += float64(f.kernels * 0.7)
 			return
 		}
 		b.recompute = f.attention // Megatron: core attention
@@ -331,7 +333,7 @@ func (u *unitContext) repeat(f, b *passTime) {
 func (u *unitContext) host(f, b *passTime) {
 	for _, p := range [...]*passTime{f, b} {
 		busy := p.device() + float64(p.kernels*kernelGap)
-		p.launch = overlapped(busy, p.kernels*u.stack.Launch) - p.device()
+		p.launch = overlapped(busy, float64(p.kernels*u.stack.Launch)) - p.device()
 	}
 }
 

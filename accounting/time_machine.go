@@ -2,7 +2,6 @@ package accounting
 
 import (
 	"fmt"
-	"math"
 
 	"headroom/hardware"
 )
@@ -141,5 +140,5 @@ func (m *Machine) clock() float64 {
 	if m.PowerRatio <= 0 || m.PowerRatio >= 1 {
 		return 1
 	}
-	return math.Pow(m.PowerRatio, m.Calibration.Power)
+	return pow(m.PowerRatio, m.Calibration.Power)
 }
