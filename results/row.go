@@ -75,5 +75,29 @@ type Row struct {
 	OptimizerFLOPsStep float64 `parquet:"optimizer_step_flops,split" unit:"FLOP" doc:"one optimizer update, all parameters once"`
 	TokensPerStep      int64   `parquet:"tokens_per_step,dict" unit:"tokens" doc:"tokens of one optimizer step: global_batch × context_tokens"`
 
+	StepSeconds           float64 `parquet:"step_seconds,optional,split" unit:"s" doc:"expected time of one optimizer step; NULL unless the case fits"`
+	StepLowSeconds        float64 `parquet:"step_low_seconds,optional,split" unit:"s" doc:"lower end of the error bar of step_seconds: four of five runs are inside"`
+	StepHighSeconds       float64 `parquet:"step_high_seconds,optional,split" unit:"s" doc:"upper end of the error bar of step_seconds"`
+	TokensPerSecondPerGPU float64 `parquet:"tokens_per_second_per_gpu,optional,split" unit:"tokens/s/GPU" doc:"throughput"`
+	MFU                   float64 `parquet:"mfu_causal,optional,split" unit:"ratio" doc:"model FLOPs, attention counted as half of S², over step time and the printed dense peak"`
+	HFU                   float64 `parquet:"hfu_causal,optional,split" unit:"ratio" doc:"the same with recomputation"`
+	ComputeSeconds        float64 `parquet:"compute_seconds,split" unit:"s" doc:"of the step: matrix products, forward and backward. The parts sum to step_seconds"`
+	AttentionSeconds      float64 `parquet:"attention_seconds,split" unit:"s" doc:"of the step: scores, softmax and weighted sum"`
+	ElementwiseSeconds    float64 `parquet:"elementwise_seconds,split" unit:"s" doc:"of the step: norms, activations, residuals, casts"`
+	RecomputeSeconds      float64 `parquet:"recompute_seconds,split" unit:"s" doc:"of the step: what backward computes again"`
+	LaunchSeconds         float64 `parquet:"launch_seconds,split" unit:"s" doc:"of the step: the device waits for the host"`
+	TPCommSeconds         float64 `parquet:"tp_comm_exposed_seconds,split" unit:"s" doc:"of the step: tensor-parallel communication that nothing hides"`
+	CPCommSeconds         float64 `parquet:"cp_comm_exposed_seconds,split" unit:"s" doc:"of the step: context-parallel communication that nothing hides"`
+	EPCommSeconds         float64 `parquet:"ep_comm_exposed_seconds,split" unit:"s" doc:"of the step: expert-parallel communication that nothing hides"`
+	DPCommSeconds         float64 `parquet:"dp_comm_exposed_seconds,split" unit:"s" doc:"of the step: gradient reduction and weight gathering that nothing hides"`
+	PPCommSeconds         float64 `parquet:"pp_comm_exposed_seconds,split" unit:"s" doc:"of the step: pipeline sends that nothing hides"`
+	BubbleSeconds         float64 `parquet:"bubble_seconds,split" unit:"s" doc:"of the step: the slowest stage waits for the others"`
+	OptimizerSeconds      float64 `parquet:"optimizer_seconds,split" unit:"s" doc:"of the step: the optimizer update"`
+	StragglerSeconds      float64 `parquet:"straggler_seconds,split" unit:"s" doc:"of the step: waiting for the slowest of many ranks"`
+	OverheadSeconds       float64 `parquet:"overhead_seconds,split" unit:"s" doc:"of the step: data, logging, synchronisation"`
+
+	GPUHours float64 `parquet:"gpu_hours,optional,split" unit:"GPU·h" doc:"of the whole run; NULL unless the study gives tokens and the case fits"`
+	CostUSD  float64 `parquet:"cost_usd,optional,split" unit:"USD" doc:"of the whole run on whole instances at price_usd_per_gpu_hour; NULL without tokens or a price"`
+
 	PriceUSDPerGPUHour float64 `parquet:"price_usd_per_gpu_hour,optional,dict" unit:"USD/GPU/h" doc:"price of one accelerator for one hour; NULL when the catalog has no price"`
 }

@@ -173,7 +173,8 @@ func TestRowPathDoesNotAllocate(t *testing.T) {
 	}
 	write()
 	perRow := testing.AllocsPerRun(20, write) / 4096
-	require.Less(t, perRow, 2.0/64)
+	// A few for each page of each column, none for a row.
+	require.Less(t, perRow, 4.0/64)
 }
 
 // BenchmarkWrite measures one worker's road from rows to bytes.

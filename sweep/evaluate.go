@@ -70,6 +70,12 @@ type room struct {
 	name   string
 	usable int64
 	price  float64 // USD a GPU and hour; 0 = no row
+	// What is rented at that price: whole instances of so many accelerators, each of
+	// so many devices.
+	device       hardware.Accelerator
+	devices      int64
+	instanceGPUs int64
+	instanceUSD  float64 // an hour
 }
 
 // A kernelKey is a choice on the axes that decide what is compiled, by index of
@@ -115,27 +121,32 @@ func newEngine(s *Study) (*engine, error) {
 			if err != nil {
 				return nil, err
 			}
+			one := a.PerDevice()
+			r := room{name: a.Slug, usable: one.UsableBytes, device: a, devices: max(a.Devices, 1)}
 			price, err := s.price(a.Slug)
 			if err != nil {
 				return nil, err
 			}
-			one := a.PerDevice()
-			e.rooms = append(e.rooms, room{name: a.Slug, usable: one.UsableBytes, price: price / float64(max(a.Devices, 1))})
+			if price != nil {
+				r.price = price.PerGPUHourUSD / float64(r.devices)
+				r.instanceGPUs, r.instanceUSD = price.GPUs, price.PerHourUSD
+			}
+			e.rooms = append(e.rooms, r)
 		}
 	}
 	return e, nil
 }
 
-// price is the cheapest price per accelerator-hour that the study allows, 0 if
+// price is the cheapest price per accelerator-hour that the study allows, nil if
 // there is none.
-func (s *Study) price(slug string) (float64, error) {
+func (s *Study) price(slug string) (*hardware.Price, error) {
 	rows, err := hardware.SelectPrices(hardware.Prices(), hardware.PriceFilter{
 		Accelerators: []string{slug}, Providers: s.Prices.Providers, Pricing: []hardware.Pricing{hardware.Pricing(s.Prices.Pricing)},
 	})
 	if err != nil || len(rows) == 0 {
-		return 0, err
+		return nil, err
 	}
-	return rows[0].PerGPUHourUSD, nil
+	return &rows[0], nil
 }
 
 // maxKernels bounds each cache of compiled models, some tens of kilobytes apiece.
@@ -196,6 +207,10 @@ type evaluator struct {
 	kernel  *kernel
 	room    *room
 
+	// The time model's view of an accelerator under a recipe, nil where it has no such
+	// number format.
+	machines map[machineKey]*accounting.Machine
+
 	// What the axes say; 0, or −1 for zero and sp, where there is no such axis.
 	context, globalBatch, globalTokens, microBatch int64
 	gpus, tp, pp, vpp, cp, ep, dp, zero, sp        int64
@@ -206,8 +221,28 @@ type evaluator struct {
 	onCase  func(index int64) // tests make cases panic with it
 }
 
+// A machineKey is an accelerator and a recipe.
+type machineKey struct {
+	room   *room
+	recipe string
+}
+
+// machine is what the time model needs of the current accelerator.
+func (v *evaluator) machine() *accounting.Machine {
+	key := machineKey{v.room, v.kernel.recipe.Precision.Name}
+	m, ok := v.machines[key]
+	if !ok {
+		var err error
+		if m, err = accounting.NewMachine(v.room.device, &v.kernel.recipe.Precision, 0); err != nil {
+			m = nil // the row then holds no time: the accelerator has no such format
+		}
+		v.machines[key] = m
+	}
+	return m
+}
+
 func newEvaluator(e *engine) *evaluator {
-	v := &evaluator{engine: e, kernels: map[kernelKey]*kernel{}, zero: -1, sp: -1}
+	v := &evaluator{engine: e, kernels: map[kernelKey]*kernel{}, machines: map[machineKey]*accounting.Machine{}, zero: -1, sp: -1}
 	for i := range v.key {
 		v.key[i] = -1
 	}
@@ -323,7 +358,7 @@ func (v *evaluator) settle() accounting.Reason {
 	*p = accounting.Plan{TP: max(v.tp, 1), PP: max(v.pp, 1), VPP: max(v.vpp, 1), CP: max(v.cp, 1), EP: max(v.ep, 1), DP: v.dp}
 	x.GPUs, x.Context, x.MicroBatch, x.GlobalBatch = v.gpus, v.context, max(v.microBatch, 1), v.globalBatch
 	x.Tokens = v.study.Tokens
-	x.UsableBytes = v.room.usable
+	x.UsableBytes, x.Machine = v.room.usable, v.machine()
 	if x.Context == 0 {
 		x.Context = k.context
 	}
@@ -396,6 +431,33 @@ func (v *evaluator) fill(index int64) {
 	r.ForwardFLOPs, r.ModelFLOPsStep, r.HardwareFLOPsStep, r.OptimizerFLOPsStep = f.Forward, f.Model, f.Hardware, f.Optimizer
 	r.TokensPerStep = rep.TokensPerStep
 	r.PriceUSDPerGPUHour = v.room.price
+	if rep.Fits() && v.setting.Machine != nil {
+		v.time(&rep.Time)
+	}
+}
+
+// time writes how long the current case takes and what it costs.
+func (v *evaluator) time(t *accounting.Time) {
+	r, x := &v.row, &v.setting
+	r.StepSeconds, r.StepLowSeconds, r.StepHighSeconds = t.StepSeconds, t.LowSeconds, t.HighSeconds
+	r.TokensPerSecondPerGPU, r.MFU, r.HFU = t.TokensPerSecondPerGPU, t.MFU, t.HFU
+	r.ComputeSeconds, r.AttentionSeconds, r.ElementwiseSeconds = t.ComputeSeconds, t.AttentionSeconds, t.ElementwiseSeconds
+	r.RecomputeSeconds, r.LaunchSeconds = t.RecomputeSeconds, t.LaunchSeconds
+	r.TPCommSeconds, r.CPCommSeconds, r.EPCommSeconds = t.TPCommSeconds, t.CPCommSeconds, t.EPCommSeconds
+	r.DPCommSeconds, r.PPCommSeconds, r.BubbleSeconds = t.DPCommSeconds, t.PPCommSeconds, t.BubbleSeconds
+	r.OptimizerSeconds, r.StragglerSeconds, r.OverheadSeconds = t.OptimizerSeconds, t.StragglerSeconds, t.OverheadSeconds
+	if x.Tokens == 0 {
+		return
+	}
+	// As [accounting.Rental.Cost] counts, which a test compares: whole steps, whole
+	// accelerators, whole instances.
+	steps := (x.Tokens-1)/r.TokensPerStep + 1
+	hours := float64(steps) * t.StepSeconds / 3600
+	gpus := (x.GPUs-1)/v.room.devices + 1
+	r.GPUHours = hours * float64(gpus)
+	if n := v.room.instanceGPUs; n > 0 {
+		r.CostUSD = hours * (float64((gpus-1)/n+1) * v.room.instanceUSD)
+	}
 }
 
 // rule writes what a row says of every case, and zero for the rest.

@@ -186,6 +186,9 @@ func TestRowsEqualSingleCases(t *testing.T) {
 			require.NoError(t, err)
 			compiled, err := one.Compile()
 			require.NoError(t, err)
+			if m, err := accounting.NewMachine(gpu, &one.Recipe.Precision, 0); err == nil {
+				one.Setting.Machine = m
+			}
 			var want accounting.Report
 			compiled.Evaluate(&one.Setting, &want)
 			require.Equal(t, want, v.report, "case %d", c.Index())
@@ -194,11 +197,15 @@ func TestRowsEqualSingleCases(t *testing.T) {
 			require.Equal(t, one.Recipe.Precision.Name, v.row.Recipe)
 			require.Equal(t, int32(one.Setting.GlobalBatch), v.row.GlobalBatch)
 			require.Equal(t, gpu.Slug, v.row.Accelerator)
+			if want.Fits() && one.Setting.Machine != nil {
+				requireCost(t, s, gpu, &one.Setting, &want, &v.row)
+			}
 		}
 	}
 	f(varied)
 	f("grid: {model: [gpt2, qwen2.5-7b], accelerator: [h100-sxm], gpus: [8, 16], plan: auto, micro_batch: [1, 2], global_batch: [32]}")
 	f("grid: {model: [gpt2], accelerator: [h100-sxm], dp: [1, 4], tp: [1, 2]}")
+	f("{grid: {model: [gpt2], accelerator: [h100-sxm, mi250x, l4, tpu-v4], gpus: [1, 6, 8, 12], micro_batch: [1, 2], recompute: [none, full]}, tokens: 1B}")
 }
 
 // A batch in tokens is a whole number of sequences or rules the case out.
@@ -501,5 +508,34 @@ func BenchmarkRun(b *testing.B) {
 			b.ReportMetric(float64(after.Mallocs-before.Mallocs)/float64(rows), "allocs/row")
 			b.ReportMetric(float64(after.Sys)/(1<<20), "MiB-from-system")
 		})
+	}
+}
+
+// requireCost holds a row's hours and dollars to [accounting.Rental.Cost], and the
+// parts of its step to their sum.
+func requireCost(t *testing.T, s *Study, gpu hardware.Accelerator, x *accounting.Setting, want *accounting.Report, r *results.Row) {
+	t.Helper()
+	step := &want.Time
+	require.Equal(t, step.StepSeconds, r.StepSeconds)
+	sum := r.ComputeSeconds + r.AttentionSeconds + r.ElementwiseSeconds + r.RecomputeSeconds + r.LaunchSeconds + r.TPCommSeconds + r.CPCommSeconds +
+		r.EPCommSeconds + r.DPCommSeconds + r.PPCommSeconds + r.BubbleSeconds + r.OptimizerSeconds + r.StragglerSeconds + r.OverheadSeconds
+	require.InEpsilon(t, r.StepSeconds, sum, 1e-12)
+	if s.Tokens == 0 {
+		require.Zero(t, r.GPUHours)
+		require.Zero(t, r.CostUSD)
+		return
+	}
+	price, err := s.price(gpu.Slug)
+	require.NoError(t, err)
+	cost, err := accounting.Rental{
+		Tokens: s.Tokens, TokensPerStep: want.TokensPerStep, Ranks: x.GPUs, Accelerator: gpu,
+		StepSeconds: step.StepSeconds, LowSeconds: step.LowSeconds, HighSeconds: step.HighSeconds, Price: price,
+	}.Cost()
+	require.NoError(t, err)
+	require.InEpsilon(t, cost.GPUHours, r.GPUHours, 1e-12)
+	if price == nil {
+		require.Zero(t, r.CostUSD)
+	} else {
+		require.InEpsilon(t, *cost.USD, r.CostUSD, 1e-12)
 	}
 }
