@@ -94,8 +94,18 @@ func (o Options) Resolve() (*Case, error) {
 		name  string
 		value int64
 	}{
-		{"seq", o.Context}, {"micro-batch", o.MicroBatch}, {"global-batch", o.GlobalBatch}, {"gpus", o.GPUs}, {"tokens", o.Tokens},
-		{"tp", o.TP}, {"pp", o.PP}, {"vpp", o.VPP}, {"cp", o.CP}, {"ep", o.EP}, {"etp", o.ETP}, {"dp", o.DP},
+		{"seq", o.Context},
+		{"micro-batch", o.MicroBatch},
+		{"global-batch", o.GlobalBatch},
+		{"gpus", o.GPUs},
+		{"tokens", o.Tokens},
+		{"tp", o.TP},
+		{"pp", o.PP},
+		{"vpp", o.VPP},
+		{"cp", o.CP},
+		{"ep", o.EP},
+		{"etp", o.ETP},
+		{"dp", o.DP},
 	} {
 		if n.value < 0 {
 			fail(fmt.Errorf("%s is %d: write a positive number", n.name, n.value))

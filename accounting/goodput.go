@@ -67,8 +67,10 @@ func (f Failures) Goodput(gpus int64) (Goodput, error) {
 		name  string
 		value float64
 	}{
-		{"GPU-hours between failures", f.GPUHoursBetween}, {"checkpoint seconds", f.CheckpointSeconds},
-		{"restart seconds", f.RestartSeconds}, {"checkpoint interval seconds", f.IntervalSeconds},
+		{"GPU-hours between failures", f.GPUHoursBetween},
+		{"checkpoint seconds", f.CheckpointSeconds},
+		{"restart seconds", f.RestartSeconds},
+		{"checkpoint interval seconds", f.IntervalSeconds},
 	} {
 		if !(x.value >= 0) || math.IsInf(x.value, 1) {
 			return Goodput{}, fmt.Errorf("%s are %g: write a number from 0 up", x.name, x.value)

@@ -108,7 +108,9 @@ func TestRanksHoldTheModel(t *testing.T) {
 	for _, name := range []string{"llama-3.1-8b", "mixtral-8x7b", "deepseek-v3", "gpt2-xl", "qwen3-30b-a3b", "gemma-2-9b"} {
 		c := compilePreset(t, name)
 		for _, p := range []Plan{
-			{TP: 1, PP: 1, VPP: 1, CP: 1, EP: 1, ETP: 1, DP: 1}, {TP: 4, PP: 1, VPP: 1, CP: 1, EP: 1, ETP: 4, DP: 1}, {TP: 1, PP: 4, VPP: 1, CP: 1, EP: 1, ETP: 1, DP: 1},
+			{TP: 1, PP: 1, VPP: 1, CP: 1, EP: 1, ETP: 1, DP: 1},
+			{TP: 4, PP: 1, VPP: 1, CP: 1, EP: 1, ETP: 4, DP: 1},
+			{TP: 1, PP: 4, VPP: 1, CP: 1, EP: 1, ETP: 1, DP: 1},
 			{TP: 2, PP: 2, VPP: 1, CP: 1, EP: 4, ETP: 1, DP: 2},
 		} {
 			x := Setting{Workload: Workload{Context: 128, MicroBatch: 1, GlobalBatch: p.DP * p.PP}, Plan: p, GPUs: p.GPUs()}

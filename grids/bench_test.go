@@ -77,9 +77,14 @@ func plainPlan() Spec {
 	return Spec{
 		Axes: []Axis{
 			{Name: "gpus", Values: Ints(64, 128, 256)},
-			{Name: "tp", Values: sizes}, {Name: "pp", Values: sizes}, {Name: "vpp", Values: sizes},
-			{Name: "cp", Values: sizes}, {Name: "dp", Values: sizes}, {Name: "ep", Values: sizes},
-			{Name: "micro_batch", Values: sizes}, {Name: "global_batch", Values: Ints(512, 1024, 1536, 2048)},
+			{Name: "tp", Values: sizes},
+			{Name: "pp", Values: sizes},
+			{Name: "vpp", Values: sizes},
+			{Name: "cp", Values: sizes},
+			{Name: "dp", Values: sizes},
+			{Name: "ep", Values: sizes},
+			{Name: "micro_batch", Values: sizes},
+			{Name: "global_batch", Values: Ints(512, 1024, 1536, 2048)},
 		},
 		Where: []string{
 			"tp * pp * cp * dp == gpus", "tp <= 8", "96 % tp == 0", "96 % (pp * vpp) == 0",

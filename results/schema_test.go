@@ -14,6 +14,8 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/stretchr/testify/require"
+
+	"headroom/internal/race"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -154,6 +156,9 @@ func TestManyStrings(t *testing.T) {
 // TestRowPathDoesNotAllocate: what is allocated belongs to the encoder's chunks
 // of 64 rows, to pages and to groups, not to rows.
 func TestRowPathDoesNotAllocate(t *testing.T) {
+	if race.Enabled {
+		t.Skip("the race detector allocates")
+	}
 	plan := testPlan(1<<20, 1<<20)
 	var b bytes.Buffer
 	b.Grow(64 << 20)

@@ -154,12 +154,6 @@ func (a Attention) qkNorms(kind NormKind) Attention {
 	return a
 }
 
-// sliding limits attention to a window when there is one.
-func (a Attention) sliding(window int64) Attention {
-	a.Window = window
-	return a
-}
-
 // rotaryDim is the rotated part of a head: a share of its width, rounded down
 // as int() does.
 func (c *config) rotaryDim(width int64, def float64, keys ...string) int64 {

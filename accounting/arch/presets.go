@@ -35,8 +35,10 @@ func seeds() []Preset {
 			Name:   name,
 			Type:   "seed",
 			Source: "worked example: GPT-2 " + size + " shapes with RMSNorm, rotary positions, SwiGLU of three matrices, no biases, untied head",
-			seed: Dimensions{Name: name, Body: "seed", Hidden: hidden, Layers: layers, Heads: heads,
-				Vocab: 50257, MaxPositions: 1024},
+			seed: Dimensions{
+				Name: name, Body: "seed", Hidden: hidden, Layers: layers, Heads: heads,
+				Vocab: 50257, MaxPositions: 1024,
+			},
 		}
 	}
 	return []Preset{seed("small", 12, 768, 12), seed("medium", 24, 1024, 16), seed("large", 36, 1280, 20), seed("xl", 48, 1600, 25)}

@@ -53,12 +53,18 @@ type Source struct {
 var sources = []Source{
 	{Name: "llm-foundry", match: []string{"llm-foundry"}, Profile: "fsdp2", Memory: Reserved, Convention: accounting.FullSquare},
 	{Name: "torchtitan", match: []string{"torchtitan"}, Profile: "fsdp2", Memory: Reserved, Convention: accounting.FullSquare},
-	{Name: "torchtune", match: []string{"torchtune"}, Profile: "torch-eager", Memory: Allocated, Convention: accounting.FullSquare,
-		Recipe: map[string]string{"bf16": "bf16-pure"}},
-	{Name: "litgpt", match: []string{"litgpt"}, Profile: "torch-eager", Memory: Allocated, Decimal: true, DefaultRecompute: "full", Convention: accounting.FullSquare,
-		Recipe: map[string]string{"bf16": "bf16-pure"}},
-	{Name: "flagperf-megatron-deepspeed", match: []string{"-megatron-deepspeed/readme"}, Profile: "megatron-deepspeed", Memory: Device, Convention: accounting.FullSquare,
-		Recipe: map[string]string{"amp": "bf16-mixed-grad16", "bf16": "bf16-mixed-grad16"}}, // its ds_config.json: stage 1, grad_accum_dtype bf16
+	{
+		Name: "torchtune", match: []string{"torchtune"}, Profile: "torch-eager", Memory: Allocated, Convention: accounting.FullSquare,
+		Recipe: map[string]string{"bf16": "bf16-pure"},
+	},
+	{
+		Name: "litgpt", match: []string{"litgpt"}, Profile: "torch-eager", Memory: Allocated, Decimal: true, DefaultRecompute: "full", Convention: accounting.FullSquare,
+		Recipe: map[string]string{"bf16": "bf16-pure"},
+	},
+	{
+		Name: "flagperf-megatron-deepspeed", match: []string{"-megatron-deepspeed/readme"}, Profile: "megatron-deepspeed", Memory: Device, Convention: accounting.FullSquare,
+		Recipe: map[string]string{"amp": "bf16-mixed-grad16", "bf16": "bf16-mixed-grad16"},
+	}, // its ds_config.json: stage 1, grad_accum_dtype bf16
 	{Name: "flagscale", match: []string{"-flagscale/readme"}, Profile: "megatron-2023", Memory: Device, Convention: accounting.FullSquare},
 	{Name: "flagperf-deepspeed", match: []string{"-deepspeed/readme"}, Profile: "deepspeed", Memory: Device, Convention: accounting.FullSquare},
 	{Name: "flagperf", match: []string{"flagperf"}, Profile: "megatron", Memory: Device, Dropout: true, // pretrain_llama3.sh leaves Megatron's 0.1
@@ -67,10 +73,14 @@ var sources = []Source{
 	{Name: "internevo", match: []string{"internevo"}, Profile: "internevo", Memory: Device, Convention: accounting.FullSquare, Recompute: true},
 	{Name: "bigscience", match: []string{"bigscience"}, Profile: "megatron-deepspeed", Memory: Device, FirstRank: true, Convention: accounting.FullSquare, Recompute: true, Dropout: true},
 	{Name: "vtrain", match: []string{"vtrain"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Recompute: true, Dropout: true},
-	{Name: "megatron-2021", match: []string{"sc21", "megatron-lm readme"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Recompute: true, Dropout: true,
-		Network: map[string]float64{"ampere": 25e9, "volta": 6.25e9}}, // Selene: 8 × HDR 200 a DGX A100; DGX-2: 8 × EDR 100 for 16 GPUs
-	{Name: "golden", match: []string{"golden", "functional_tests"}, Profile: "megatron", Memory: Allocated, LastRank: true, Convention: accounting.Causal, Dropout: true,
-		LooseTime: "run in deterministic mode"},
+	{
+		Name: "megatron-2021", match: []string{"sc21", "megatron-lm readme"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Recompute: true, Dropout: true,
+		Network: map[string]float64{"ampere": 25e9, "volta": 6.25e9},
+	}, // Selene: 8 × HDR 200 a DGX A100; DGX-2: 8 × EDR 100 for 16 GPUs
+	{
+		Name: "golden", match: []string{"golden", "functional_tests"}, Profile: "megatron", Memory: Allocated, LastRank: true, Convention: accounting.Causal, Dropout: true,
+		LooseTime: "run in deterministic mode",
+	},
 	{Name: "simumax", match: []string{"simumax"}, Profile: "megatron", Memory: Allocated, Loss: "fused", Convention: accounting.Causal},
 	{Name: "megatron-bridge", match: []string{"megatron-bridge"}, Profile: "megatron", Memory: Device, Convention: accounting.Causal},
 	{Name: "dgxc-2025", match: []string{"dgxc-benchmarking v25.05", "grok"}, Profile: "megatron", Memory: Device, Convention: accounting.Causal},
@@ -78,8 +88,10 @@ var sources = []Source{
 	{Name: "maxtext", match: []string{"maxtext"}, Profile: "fsdp2", Memory: Device, Convention: accounting.FullSquare},
 	{Name: "megatron-lm", match: []string{"megatron-lm"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare},
 	{Name: "llm.c", match: []string{"llm.c"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare},
-	{Name: "model cards", match: []string{"model_card", "llama paper", "tinyllama", "fms-fsdp", "meta-llama", "deepseek-v3 "}, Convention: accounting.FullSquare,
-		Loose: "a campaign total or a single claim: restarts and other stages are in it to an unknown degree"},
+	{
+		Name: "model cards", match: []string{"model_card", "llama paper", "tinyllama", "fms-fsdp", "meta-llama", "deepseek-v3 "}, Convention: accounting.FullSquare,
+		Loose: "a campaign total or a single claim: restarts and other stages are in it to an unknown degree",
+	},
 	{Name: "picotron", match: []string{"picotron"}, Profile: "torch-eager", Convention: accounting.FullSquare, Loose: "a single claim without a layout"},
 	{Name: "other", Memory: Device, Convention: accounting.FullSquare},
 }
