@@ -82,6 +82,7 @@ const (
 	ReasonContextPositions
 	ReasonProfilePlan
 	ReasonProfileRecompute
+	ReasonProfileRecipe
 	ReasonOverflow
 	ReasonMemory
 	numReasons
@@ -111,6 +112,7 @@ var reasonText = [numReasons]struct{ code, text string }{
 	ReasonContextPositions: {"context_positions", "the context is longer than the learned position table"},
 	ReasonProfilePlan:      {"profile_plan", "the framework profile has no such parallelism"},
 	ReasonProfileRecompute: {"profile_recompute", "the framework profile has no such recompute mode"},
+	ReasonProfileRecipe:    {"profile_recipe", "the framework profile has no recompute"},
 	ReasonOverflow:         {"overflow", "a count does not fit into 64 bits"},
 	ReasonMemory:           {"memory", "does not fit into the accelerator's memory"},
 }
@@ -213,6 +215,9 @@ func (c *Compiled) Check(w *Workload, p *Plan, gpus int64) Reason {
 	}
 	if !c.Ledger.Profile.allows(p) {
 		return ReasonProfilePlan
+	}
+	if r := c.Ledger.Recipe.Recompute; r != RecomputeNone && c.Ledger.Profile.NoRecompute {
+		return ReasonProfileRecipe
 	}
 	if !c.Ledger.Profile.recomputes(c.Ledger.Recipe.Recompute) {
 		return ReasonProfileRecompute

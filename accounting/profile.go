@@ -35,9 +35,11 @@ type Profile struct {
 	Leave []string
 	// MaxZeRO is the highest ZeRO stage the framework has, and Parallel whether it
 	// has tensor, pipeline, context and expert parallelism.
-	MaxZeRO  int64
-	Parallel bool
-	memory   memoryRules
+	MaxZeRO int64
+	// NoRecompute says that the framework can not recompute.
+	NoRecompute bool
+	Parallel    bool
+	memory      memoryRules
 }
 
 // working is what the backward of a section holds at its widest beside the saved

@@ -7,15 +7,16 @@ import "headroom/accounting/arch"
 // scores stored, one copy of every intermediate result, no dropout. Its sum
 // leaves out the token embedding, as the sheet does.
 var seedProfile = Profile{
-	Name:       "seed",
-	Summary:    "the pencil-and-paper sheet: fp32, every intermediate once, unfused attention, token embedding left out",
-	Precision:  "fp32",
-	Optimizer:  "adamw",
-	Attention:  Unfused,
-	Convention: FullSquare,
-	Saved:      seedSaved,
-	Leave:      []string{"token_embedding"},
-	memory:     memoryRules{style: styleSheet},
+	Name:        "seed",
+	Summary:     "the pencil-and-paper sheet: fp32, every intermediate once, unfused attention, token embedding left out",
+	Precision:   "fp32",
+	Optimizer:   "adamw",
+	Attention:   Unfused,
+	Convention:  FullSquare,
+	Saved:       seedSaved,
+	Leave:       []string{"token_embedding"},
+	NoRecompute: true,
+	memory:      memoryRules{style: styleSheet},
 }
 
 // seedSaved is the activation column of accounting.md 2.2.

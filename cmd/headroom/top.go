@@ -19,15 +19,15 @@ import (
 // defaultDir is where sweep writes, and where top and why look, when nobody says.
 const defaultDir = "headroom.ds"
 
-// bestOrder ranks rows when nobody says how: the largest model that fits, with the
-// most tokens a step, on the cheapest accelerator.
-const bestOrder = "-parameters_total,-tokens_per_step,price_usd_per_gpu_hour,-headroom_bytes"
+// bestOrder ranks rows when nobody says how: the largest model that fits, the
+// cheapest run of it first, or the fastest where nothing has a price.
+const bestOrder = "-parameters_total,cost_usd,-tokens_per_second_per_gpu,-headroom_bytes"
 
 // summaryColumns are shown when nobody says which. Of the plan those are left out
 // that say nothing in any of the rows.
 var summaryColumns = []string{
 	"case_id", "model", "accelerator", "recipe", "context_tokens", "micro_batch", "global_batch", "gpus",
-	"tp", "pp", "vpp", "cp", "ep", "dp", "zero", "recompute", "peak_bytes", "headroom_bytes", "model_step_causal_flops", "price_usd_per_gpu_hour", "status",
+	"tp", "pp", "vpp", "cp", "ep", "dp", "zero", "recompute", "peak_bytes", "headroom_bytes", "step_seconds", "tokens_per_second_per_gpu", "mfu_causal", "cost_usd", "status",
 }
 
 // silent are the values with which a column of the plan says nothing.
