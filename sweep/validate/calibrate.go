@@ -273,6 +273,8 @@ type Holdout struct {
 	Calibration *accounting.Calibration `json:"-"`      // fitted on everything
 	Seen        Summary                 `json:"seen"`   // with it
 	Unseen      Summary                 `json:"unseen"` // every family with constants fitted on the others
+	// Families are the calibrations without each.
+	Families map[string]*accounting.Calibration `json:"-"`
 	// Coverage is the weighted share of unseen runs inside an error bar made from the
 	// other families' residuals.
 	Coverage float64 `json:"coverage"`
@@ -283,6 +285,7 @@ func Study(rows []Measurement) *Holdout {
 	all := runs(rows)
 	h := &Holdout{Calibration: Calibrate(all)}
 	families := leaveOut(all, byFamily)
+	h.Families = families
 	bands(h.Calibration, all, families, leaveOut(all, byArchitecture))
 	h.Seen = score(all, func(r *trainingRun) *accounting.Calibration { return h.Calibration })
 	h.Unseen = score(all, func(r *trainingRun) *accounting.Calibration { return families[r.family] })

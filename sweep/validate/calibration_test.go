@@ -51,6 +51,10 @@ func TestHoldout(t *testing.T) {
 	h := Study(Builtin())
 	t.Log(describe("seen", h.Seen))
 	t.Log(describe("unseen", h.Unseen))
+	for _, nodes := range []bool{false, true} {
+		name := map[bool]string{false: "vtrain, one node of tiny models", true: "vtrain, many nodes"}[nodes]
+		t.Logf("%s: mean error %.1f %% seen, %.1f %% unseen", name, 100*vtrain(nodes, h.Calibration), 100*vtrain(nodes, h.Families["vtrain"]))
+	}
 	t.Logf("%.0f %% of unseen runs inside the error bars", 100*h.Coverage)
 	if *update {
 		require.NoError(t, os.WriteFile(fittedFile, fittedSource(t, h.Calibration), 0o644))
@@ -62,6 +66,19 @@ func TestHoldout(t *testing.T) {
 	}
 	require.Less(t, h.Unseen.MacroMedian, 0.11)
 	require.InDelta(t, coverage, h.Coverage, 0.1)
+}
+
+// vtrain is the mean error on vTrain's runs, on one node or on many: the figure
+// that its paper and others print.
+func vtrain(many bool, c *accounting.Calibration) float64 {
+	var sum, n float64
+	for _, r := range runs(Builtin()) {
+		if r.family == "vtrain" && (r.e.Case.Setting.GPUs > 8) == many {
+			sum += math.Abs(r.predict(c)/r.seconds - 1)
+			n++
+		}
+	}
+	return sum / n
 }
 
 func describe(name string, s Summary) string {

@@ -2,6 +2,8 @@ package validate
 
 import (
 	"errors"
+	"fmt"
+	"math"
 
 	"headroom/accounting"
 	"headroom/hardware"
@@ -134,12 +136,25 @@ func (t *Trial) Evaluate() (*Evaluation, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.Case = c
+	e.Case, e.Compiled = c, compiled
+	network := t.Network
+	if network == 0 {
+		network = t.Source.Network[e.Accelerator.Architecture]
+	}
+	if e.Machine, err = accounting.NewMachine(e.Accelerator, &c.Recipe.Precision, network); err != nil {
+		e.NoTime = err.Error()
+	} else if n := t.Source.Node[e.Accelerator.Architecture]; n > 0 {
+		e.Machine.Domain = min(e.Machine.Domain, n)
+	}
 	c.Setting.Plan.Uneven = true // benchmark recipes write their layouts by hand
 	c.Setting.UsableBytes = e.Accelerator.UsableBytes
+	c.Setting = t.search(e)
 	compiled.Evaluate(&c.Setting, &e.Report)
 	if e.Report.RuledOut() {
 		return nil, errors.New(e.Report.Reason.String())
+	}
+	if e.NoTime == "" {
+		compiled.Time(&c.Setting, e.Machine, &e.Time)
 	}
 	if (t.Source.LastRank || t.Source.FirstRank) && !t.Measurement.OutOfMemory() {
 		stage := int64(0)
@@ -151,16 +166,6 @@ func (t *Trial) Evaluate() (*Evaluation, error) {
 			return nil, err
 		}
 	}
-	e.Compiled = compiled
-	network := t.Network
-	if network == 0 {
-		network = t.Source.Network[e.Accelerator.Architecture]
-	}
-	if e.Machine, err = accounting.NewMachine(e.Accelerator, &c.Recipe.Precision, network); err != nil {
-		e.NoTime = err.Error()
-		return e, nil
-	}
-	compiled.Time(&c.Setting, e.Machine, &e.Time)
 	return e, nil
 }
 
@@ -254,3 +259,51 @@ func (t *Trial) resolve() (*accounting.Case, error) {
 	c.Profile, t.StandIn = &stand, true
 	return c, nil
 }
+
+// search settles what the row leaves open: of the micro-batches (and, where the
+// layout is missing too, the tensor and pipeline sizes) whose peak fits, the
+// fastest; where none fits, the smallest.
+func (t *Trial) search(e *Evaluation) accounting.Setting {
+	given := e.Case.Setting
+	if !t.SearchMicroBatch && !t.SearchLayout || e.NoTime != "" {
+		return given
+	}
+	sizes := []int64{given.Plan.TP}
+	stages := []int64{given.Plan.PP}
+	if t.SearchLayout {
+		sizes, stages = []int64{1, 2, 4, 8}, []int64{1, 2, 4, 8}
+	}
+	best, fastest := given, math.Inf(1)
+	for _, tp := range sizes {
+		for _, pp := range stages {
+			for b := int64(1); b <= largestMicroBatch; b *= 2 {
+				x := given
+				p := &x.Plan
+				p.TP, p.PP, p.DP = tp, pp, x.GPUs/(tp*pp*p.CP)
+				p.ETP = p.DefaultETP()
+				p.SP = p.SP || tp > 1 && given.Plan.TP == 1 && t.Options.Profile == "megatron"
+				if t.SearchMicroBatch {
+					x.MicroBatch = b
+				} else if b > 1 {
+					break
+				}
+				x.Machine = e.Machine
+				var r accounting.Report
+				e.Compiled.Evaluate(&x, &r)
+				if r.Reason == accounting.OK && r.Time.StepSeconds < fastest {
+					best, fastest = x, r.Time.StepSeconds
+				}
+			}
+		}
+	}
+	best.Machine = nil
+	if t.SearchLayout {
+		t.Assumed = append(t.Assumed, fmt.Sprintf("no layout is given: tp %d, pp %d, micro-batch %d are the fastest that fit", best.Plan.TP, best.Plan.PP, best.MicroBatch))
+	} else {
+		t.Assumed = append(t.Assumed, fmt.Sprintf("no micro-batch is given: %d is the fastest that fits", best.MicroBatch))
+	}
+	return best
+}
+
+// largestMicroBatch bounds the search.
+const largestMicroBatch = 64

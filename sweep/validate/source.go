@@ -33,6 +33,8 @@ type Source struct {
 	// column counts recompute.
 	Convention accounting.Convention
 	Recompute  bool
+	// Unfused says that its code had no fused attention, where a row does not say.
+	Unfused bool
 	// DefaultRecompute is what the launch scripts ask for where a row does not say.
 	DefaultRecompute string
 	Loss             string // cross-entropy kernel, where it is not the profile's own
@@ -47,6 +49,8 @@ type Source struct {
 	// Network is the share of one GPU in the project's documented clusters, bytes a
 	// second by architecture, where the catalog has a cloud's.
 	Network map[string]float64
+	// Node is the GPUs of one of its nodes, by architecture, likewise.
+	Node map[string]int64
 }
 
 // sources is searched in order; the last one stands for everything else.
@@ -71,7 +75,9 @@ var sources = []Source{
 		Convention: accounting.FullSquare},
 	{Name: "qwen", match: []string{"qwenlm/qwen"}, Profile: "deepspeed", Memory: Device, DefaultRecompute: "full", Convention: accounting.FullSquare},
 	{Name: "internevo", match: []string{"internevo"}, Profile: "internevo", Memory: Device, Convention: accounting.FullSquare, Recompute: true},
-	{Name: "bigscience", match: []string{"bigscience"}, Profile: "megatron-deepspeed", Memory: Device, FirstRank: true, Convention: accounting.FullSquare, Recompute: true, Dropout: true},
+	{Name: "bigscience", match: []string{"bigscience"}, Profile: "megatron-deepspeed", Memory: Device, FirstRank: true, Convention: accounting.FullSquare, Recompute: true, Dropout: true,
+		// Jean Zay: four Omni-Path links of 100 Gbit/s a node of 4 V100 or 8 A100.
+		Network: map[string]float64{"ampere": 6.25e9, "volta": 12.5e9}, Node: map[string]int64{"volta": 4}},
 	{Name: "vtrain", match: []string{"vtrain"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Recompute: true, Dropout: true},
 	{
 		Name: "megatron-2021", match: []string{"sc21", "megatron-lm readme"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Recompute: true, Dropout: true,
@@ -84,6 +90,10 @@ var sources = []Source{
 	{Name: "simumax", match: []string{"simumax"}, Profile: "megatron", Memory: Allocated, Loss: "fused", Convention: accounting.Causal},
 	{Name: "megatron-bridge", match: []string{"megatron-bridge"}, Profile: "megatron", Memory: Device, Convention: accounting.Causal},
 	{Name: "dgxc-2025", match: []string{"dgxc-benchmarking v25.05", "grok"}, Profile: "megatron", Memory: Device, Convention: accounting.Causal},
+	// NeMo Megatron before Korthikanti et al. 2022 kept nothing but layer inputs; before
+	// 2023-07 it had no fused attention.
+	{Name: "nemo-2022-02", match: []string{"release 2022-02"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, DefaultRecompute: "full", Unfused: true, Dropout: true},
+	{Name: "nemo-23.05", match: []string{"release 2022-07", "release 23.05"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Unfused: true, Dropout: true},
 	{Name: "nemo", match: []string{"dgxc-benchmarking", "nvidia/nemo", "nemo-framework"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare},
 	{Name: "maxtext", match: []string{"maxtext"}, Profile: "fsdp2", Memory: Device, Convention: accounting.FullSquare},
 	{Name: "megatron-lm", match: []string{"megatron-lm"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare},

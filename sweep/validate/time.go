@@ -55,6 +55,9 @@ func compareTime(e *Evaluation, out *Row, predicted float64, inverse, first bool
 	}
 	m := e.Trial.Measurement
 	out.Why = firstOf(e.Trial.Source.Loose, e.Trial.Source.LooseTime, m.doubtful(), unpacked(m))
+	if e.Trial.SearchLayout {
+		out.Why = firstOf(out.Why, "its layout was searched, not given")
+	}
 	if !first {
 		out.Why = firstOf(out.Why, "another figure of the same run is scored")
 	}

@@ -18,6 +18,9 @@ type Trial struct {
 	Network     float64 // bytes a second of one GPU's share, from the notes; 0 = the catalog's
 	Assumed     []string
 	StandIn     bool // the profile is not built; see [Trial.Evaluate]
+	// Search says that the row lacks its micro-batch, or its layout: [Trial.Evaluate]
+	// takes the fastest that fits.
+	SearchMicroBatch, SearchLayout bool
 }
 
 // precisions is the recipe of each profile by the row's precision. An fp8 run
@@ -68,7 +71,7 @@ func (m *Measurement) Trial() (*Trial, error) {
 			missing = append(missing, name)
 		}
 	}
-	if err := m.layout(need, assume, &t.Options); err != nil {
+	if err := m.layout(need, assume, t); err != nil {
 		return nil, err
 	}
 	if strings.Contains(m.Notes, "samples shorter") || strings.Contains(m.Notes, "UNPACKED") {
@@ -104,7 +107,7 @@ func (m *Measurement) Trial() (*Trial, error) {
 	}
 	o.Context = m.Context
 	o.Optimizer = optimizer(m.Optimizer)
-	o.Attention = m.attention(assume)
+	o.Attention = m.attention(s, assume)
 	o.Recompute = m.recompute(s, assume)
 	o.Loss = s.Loss
 	if m.chunkedLoss() {
@@ -158,7 +161,8 @@ func (m *Measurement) chunkedLoss() bool {
 }
 
 // layout fills in the plan and the batch.
-func (m *Measurement) layout(need func(string, int64), assume func(string, ...any), o *accounting.Options) error {
+func (m *Measurement) layout(need func(string, int64), assume func(string, ...any), t *Trial) error {
+	o := &t.Options
 	o.GPUs, o.TP, o.PP, o.VPP, o.CP, o.EP, o.DP = m.GPUs, m.TP, m.PP, m.VPP, m.CP, m.EP, m.DP
 	sharded := m.ZeRO != nil && *m.ZeRO == 3
 	for _, p := range []struct {
@@ -168,8 +172,13 @@ func (m *Measurement) layout(need func(string, int64), assume func(string, ...an
 		if *p.n == 0 && (m.GPUs == 1 || sharded && m.DP == m.GPUs || p.name == "cp" && m.TP > 0) {
 			*p.n = 1
 		}
-		need(p.name, *p.n)
 	}
+	if o.TP == 0 && o.PP == 0 && o.CP == 1 && m.Batch > 0 && m.GPUs > 0 {
+		t.SearchLayout, o.TP, o.PP = true, 1, 1
+	}
+	need("tp", o.TP)
+	need("pp", o.PP)
+	need("cp", o.CP)
 	o.VPP, o.EP = max(o.VPP, 1), max(o.EP, 1)
 	if o.TP*o.PP*o.CP == 0 || m.GPUs == 0 {
 		return nil
@@ -196,6 +205,9 @@ func (m *Measurement) layout(need func(string, int64), assume func(string, ...an
 		o.MicroBatch = 1
 		assume("no micro-batch is given: the global batch leaves one sequence a rank")
 	}
+	if o.MicroBatch == 0 && o.GlobalBatch >= o.DP {
+		t.SearchMicroBatch, o.MicroBatch = true, 1
+	}
 	need("micro_batch", o.MicroBatch)
 	if o.MicroBatch == 0 {
 		return nil
@@ -219,7 +231,7 @@ func optimizer(name string) string {
 	return name
 }
 
-func (m *Measurement) attention(assume func(string, ...any)) string {
+func (m *Measurement) attention(s *Source, assume func(string, ...any)) string {
 	switch m.Attention {
 	case "flash", "unfused":
 		return m.Attention
@@ -227,6 +239,10 @@ func (m *Measurement) attention(assume func(string, ...any)) string {
 	// The flags of a functional test are in its notes: its own attention code, or
 	// TransformerEngine's unfused backend.
 	if strings.Contains(m.Notes, `"attention-backend": "unfused"`) || strings.Contains(m.Notes, `"transformer-impl": "local"`) {
+		return "unfused"
+	}
+	if s.Unfused {
+		assume("the attention kernel is not given: unfused is assumed, this release had no other")
 		return "unfused"
 	}
 	assume("the attention kernel is not given: flash is assumed")
