@@ -69,9 +69,29 @@ type Price struct {
 	Row           string  `json:"row"` // file:line of the row
 }
 
-// Marketplace says that the instances are machines of different owners, which no
-// network for training joins: a run has to fit into one.
+// Why an offer is not good for a run of some size.
+const (
+	UnfitMarketplace = "its machines have different owners, and no network for training joins them"
+	UnfitPartialNode = "its instances are parts of a node, and no network for training joins them"
+)
+
+// Marketplace says that the instances are machines of different owners.
 func (p Price) Marketplace() bool { return p.Provider == "vast" }
+
+// Unfit tells why an offer is not good for a run on so many accelerators, or "":
+// either one instance holds them all, or instances are whole nodes of a provider
+// who joins them. A [UserPrice] is good for any number.
+func (p Price) Unfit(a Accelerator, gpus int64) string {
+	switch {
+	case gpus <= p.GPUs || p.Provider == UserProvider:
+		return ""
+	case p.Marketplace():
+		return UnfitMarketplace
+	case p.GPUs < a.GPUsPerNode.Or(1):
+		return UnfitPartialNode
+	}
+	return ""
+}
 
 // Quote is what renting some GPUs costs: whole instances.
 type Quote struct {

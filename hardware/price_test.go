@@ -285,3 +285,19 @@ func TestUserPrice(t *testing.T) {
 	f("h100-sxm", math.NaN(), "write a positive number")
 	f("h100-sxm", math.Inf(1), "write a positive number")
 }
+
+func TestPriceUnfit(t *testing.T) {
+	h100, err := hardware.Lookup("h100-sxm")
+	require.NoError(t, err)
+	f := func(provider string, gpus, run int64, want string) {
+		t.Helper()
+		require.Equal(t, want, hardware.Price{Provider: provider, GPUs: gpus}.Unfit(h100, run))
+	}
+	f("aws", 8, 1024, "")
+	f("aws", 8, 1, "")
+	f("aws", 1, 1, "")
+	f("aws", 1, 8, hardware.UnfitPartialNode)
+	f("vast", 8, 8, "")
+	f("vast", 8, 9, hardware.UnfitMarketplace)
+	f(hardware.UserProvider, 1, 512, "")
+}

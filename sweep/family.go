@@ -105,6 +105,26 @@ func (d *decoder) family(p place, given map[string]place) []*arch.Model {
 	return out
 }
 
+// ScaledModel is the model of about so many parameters in a family, scaled from
+// its nearest member. An unknown family is an error that names the nearest.
+func ScaledModel(family string, params int64) (*arch.Model, error) {
+	members, err := familyMembers(family)
+	if err != nil {
+		return nil, err
+	}
+	m, _, err := arch.ScaleFamily(nearestMember(members, params), params)
+	if err != nil {
+		return nil, err
+	}
+	scaled := *m
+	round := int64(1) // three digits are enough for a name
+	for params/round >= 1000 {
+		round *= 10
+	}
+	scaled.Name = family + "@" + shortSize((params+round/2)/round*round)
+	return &scaled, nil
+}
+
 // familyMembers finds the models of a family, by size.
 func familyMembers(name string) ([]*arch.Model, error) {
 	i := slices.IndexFunc(modelFamilies, func(f family) bool { return f.name == name })

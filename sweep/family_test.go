@@ -25,3 +25,14 @@ func TestFamilyMembersAreFixedPoints(t *testing.T) {
 		}
 	}
 }
+
+func TestScaledModel(t *testing.T) {
+	m, err := ScaledModel("llama-3", 13_456_789_012)
+	require.NoError(t, err)
+	require.Equal(t, "llama-3@13.5B", m.Name)
+	n, err := m.ParameterCount()
+	require.NoError(t, err)
+	require.InEpsilon(t, 13.46e9, float64(n.Total), 0.1)
+	_, err = ScaledModel("lama-3", 1e9)
+	require.ErrorContains(t, err, "llama-3")
+}

@@ -3,6 +3,7 @@ package plot
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"slices"
@@ -15,7 +16,9 @@ import (
 )
 
 // A Front is the picture of what can be rented: dollars against days, both on
-// logarithmic axes, a colour an accelerator.
+// logarithmic axes, a colour an accelerator. The accelerators of the front and the
+// next cheapest have their own colours; points far beyond the front are left out,
+// and the legend says how many.
 type Front struct {
 	Title  string
 	Points []Point // in any order
@@ -28,11 +31,17 @@ type Front struct {
 type Point struct {
 	Series    string // accelerator
 	Label     string // written beside it, if on the front
+	Short     string // the same after a neighbour of its series
 	Days, USD float64
 	// DaysLow to DaysHigh is the error bar; dollars follow days.
 	DaysLow, DaysHigh float64
 	OnFront, Winner   bool
 }
+
+const (
+	coloured = 7 // accelerators with a colour of their own
+	reach    = 3 // points beyond so many times the front's ends are left out
+)
 
 // Write draws the picture.
 func (f Front) Write(w io.Writer, format Format) error {
@@ -56,7 +65,8 @@ func (f Front) Write(w io.Writer, format Format) error {
 	if err := f.front(p); err != nil {
 		return err
 	}
-	if err := f.series(p); err != nil {
+	points, beyond := f.within()
+	if err := series(p, points, beyond); err != nil {
 		return err
 	}
 	f.frame(p)
@@ -76,7 +86,7 @@ func (f Front) frame(p *gonumplot.Plot) {
 		return a
 	}
 	p.X.Min, p.X.Max = low(p.X.Min, f.DeadlineDays)/room, max(p.X.Max, f.DeadlineDays)*room
-	p.Y.Min, p.Y.Max = low(p.Y.Min, f.BudgetUSD)/room, max(p.Y.Max, f.BudgetUSD)*room
+	p.Y.Min, p.Y.Max = low(p.Y.Min, f.BudgetUSD)/room, max(p.Y.Max, f.BudgetUSD)*2 // the legend is up there
 }
 
 // front draws the staircase of the choices that nothing beats, with their bars.
@@ -98,7 +108,11 @@ func (f Front) front(p *gonumplot.Plot) error {
 			steps = append(steps, plotter.XY{X: x.Days, Y: on[i-1].USD})
 		}
 		here := plotter.XY{X: x.Days, Y: x.USD}
-		steps, at, labels = append(steps, here), append(at, here), append(labels, x.Label)
+		label := x.Label
+		if i > 0 && on[i-1].Series == x.Series && x.Short != "" {
+			label = x.Short
+		}
+		steps, at, labels = append(steps, here), append(at, here), append(labels, label)
 		if x.Winner {
 			winner = append(winner, here)
 		}
@@ -131,27 +145,80 @@ func (f Front) front(p *gonumplot.Plot) error {
 	return text(p, at, labels, vg.Points(7), vg.Points(3))
 }
 
-func (f Front) series(p *gonumplot.Plot) error {
-	bySeries := map[string]plotter.XYs{}
-	var names []string
-	least := map[string]float64{}
+// within leaves out what is far beyond the front.
+func (f Front) within() (points []Point, beyond int) {
+	days, usd := 0.0, 0.0
 	for _, x := range f.Points {
-		if _, ok := bySeries[x.Series]; !ok {
-			names = append(names, x.Series)
-			least[x.Series] = math.Inf(1)
+		if x.OnFront {
+			days, usd = max(days, x.Days), max(usd, x.USD)
 		}
-		bySeries[x.Series] = append(bySeries[x.Series], plotter.XY{X: x.Days, Y: x.USD})
-		least[x.Series] = min(least[x.Series], x.USD)
 	}
-	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(least[a], least[b]), cmp.Compare(a, b)) })
-	for i, name := range names {
-		s, err := plotter.NewScatter(bySeries[name])
+	if days == 0 {
+		return f.Points, 0
+	}
+	for _, x := range f.Points {
+		if x.Days > reach*days || x.USD > reach*usd {
+			beyond++
+			continue
+		}
+		points = append(points, x)
+	}
+	return points, beyond
+}
+
+// series draws the points by accelerator.
+func series(p *gonumplot.Plot, points []Point, beyond int) error {
+	type one struct {
+		name  string
+		front bool
+		least float64
+		at    plotter.XYs
+	}
+	var all []*one
+	for _, x := range points {
+		i := slices.IndexFunc(all, func(s *one) bool { return s.name == x.Series })
+		if i < 0 {
+			i = len(all)
+			all = append(all, &one{name: x.Series, least: math.Inf(1)})
+		}
+		s := all[i]
+		s.front = s.front || x.OnFront
+		s.least = min(s.least, x.USD)
+		s.at = append(s.at, plotter.XY{X: x.Days, Y: x.USD})
+	}
+	slices.SortFunc(all, func(a, b *one) int {
+		if a.front != b.front {
+			if a.front {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(a.least, b.least), cmp.Compare(a.name, b.name))
+	})
+	rest := one{name: "others"}
+	for len(all) > coloured {
+		last := all[len(all)-1]
+		rest.at = append(rest.at, last.at...)
+		all = all[:len(all)-1]
+	}
+	if len(rest.at) > 0 {
+		all = append(all, &rest)
+	}
+	for i, x := range all {
+		s, err := plotter.NewScatter(x.at)
 		if err != nil {
 			return err
 		}
 		s.GlyphStyle = draw.GlyphStyle{Color: palette[i%len(palette)], Radius: vg.Points(3.5), Shape: shapes[i%len(shapes)]}
+		name := x.name
+		if x == &rest {
+			s.GlyphStyle = draw.GlyphStyle{Color: faint, Radius: vg.Points(2), Shape: draw.CircleGlyph{}}
+		}
 		p.Add(s)
 		p.Legend.Add(name, s)
+	}
+	if beyond > 0 {
+		p.Legend.Add(fmt.Sprintf("%d more beyond the frame", beyond))
 	}
 	return nil
 }

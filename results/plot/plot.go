@@ -59,6 +59,7 @@ var shapes = []draw.GlyphDrawer{
 var (
 	black = color.Gray{0}
 	grey  = color.Gray{130}
+	faint = color.Gray{190}
 )
 
 // canvas is an empty picture in the house style.
@@ -82,10 +83,12 @@ func write(p *gonumplot.Plot, w io.Writer, f Format) error {
 	if f != SVG && f != PNG {
 		return fmt.Errorf("no picture format is called %q", f)
 	}
-	c, err := p.WriterTo(width, height, string(f))
+	c, err := draw.NewFormattedCanvas(width, height, string(f))
 	if err != nil {
 		return err
 	}
+	const margin = 10
+	p.Draw(draw.Crop(draw.New(c), margin, -margin, margin, -margin))
 	_, err = c.WriteTo(w)
 	return err
 }

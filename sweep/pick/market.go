@@ -26,15 +26,12 @@ func newMarket(q *Query) *market {
 	return m
 }
 
-// unfit tells why an offer is not good for that many accelerators, or "": either
-// one instance has them all, or its instances are whole nodes that a network joins.
+// unfit is the reason code of [hardware.Price.Unfit].
 func unfit(a *hardware.Accelerator, p *hardware.Price, gpus int64) string {
-	switch {
-	case gpus <= p.GPUs || p.Provider == hardware.UserProvider:
-		return ""
-	case p.Marketplace():
+	switch p.Unfit(*a, gpus) {
+	case hardware.UnfitMarketplace:
 		return reasonMarket
-	case p.GPUs < a.GPUsPerNode.Or(1):
+	case hardware.UnfitPartialNode:
 		return reasonPartial
 	}
 	return ""

@@ -83,6 +83,7 @@ type Misfit struct {
 // A Result is the answer to a [Query].
 type Result struct {
 	Objective string `json:"objective"` // cheapest or fastest
+	Model     string `json:"model"`
 	Tokens    int64  `json:"tokens"`
 	Context   int64  `json:"seq"`
 	Global    int64  `json:"global_batch"`
@@ -161,7 +162,7 @@ func Pick(q Query) (*Result, error) {
 	}
 	x := &s.kernels[0].setting
 	r := &Result{
-		Objective: Cheapest, Tokens: q.Case.Tokens, Context: x.Context, Global: x.GlobalBatch,
+		Objective: Cheapest, Model: q.Case.Model.Name, Tokens: q.Case.Tokens, Context: x.Context, Global: x.GlobalBatch,
 		Candidates: all.total, Notes: s.notes, Front: []Choice{}, query: &q,
 	}
 	if q.BudgetUSD > 0 && q.DeadlineHours == 0 || m.empty {
