@@ -110,6 +110,8 @@ type MemoryFields struct {
 	UsableBytes        *int64 `json:"usable_bytes"`
 	Fits               *bool  `json:"fits"`
 	ShortfallBytes     int64  `json:"shortfall_bytes,omitempty"`
+	// Constants are the numbers behind it that no tensor has.
+	Constants []ConstantField `json:"constants,omitempty"`
 }
 
 // LedgerRow is one row of the table, with values for the whole model (all layers
@@ -231,10 +233,12 @@ func (c *Case) memoryFields(m *Memory) MemoryFields {
 		ActivationsBytes: m.ActivationsBytes, LogitsBytes: m.LogitsBytes, BuffersBytes: m.BuffersBytes, RuntimeBytes: m.RuntimeBytes,
 		SavedTotalBytes: m.SavedTotalBytes, WeightCopiesBytes: m.WeightCopiesBytes, SavedPerLayerBytes: m.SavedPerLayerBytes,
 		AllocatedBytes: m.AllocatedBytes, ReservedBytes: m.ReservedBytes, DeviceBytes: m.DeviceBytes,
+		Constants: c.Profile.memory.constants(),
 	}
 	if usable := c.Setting.UsableBytes; usable > 0 {
 		fits := m.PeakBytes <= usable
 		f.UsableBytes, f.Fits = &usable, &fits
+		f.ReservedBytes, f.DeviceBytes = m.Cached(usable)
 		f.ShortfallBytes = max(m.PeakBytes-usable, 0)
 	}
 	return f

@@ -21,20 +21,13 @@ type runtimeRules struct {
 	groupBytes, worldGroups int64
 }
 
-// torchRuntime is a PyTorch process on an NVIDIA GPU.
-//
-// workspaceBytes: 32 MiB each for cuBLAS and cuBLASLt, PyTorch's defaults on
-// compute capability 9.0 and later (aten/src/ATen/cuda/CUDABlas.cpp,
-// CublasHandlePool.cpp). fragmentation and the copy of the logits: six Megatron
-// runs on B200 publish allocated and reserved memory; with one fp32 copy of the
-// logits taken off, 1–3 % remain. contextBytes: 0.5–0.9 GiB on A100 and H100.
-// groupBytes: 0.5–2 GiB for the two to five groups of published 3D layouts.
+// torchRuntime is a PyTorch process on an NVIDIA GPU; where its numbers come from
+// is in [memoryRules.constants].
 var torchRuntime = runtimeRules{
 	workspaceBytes: 64 * mib, fragmentation: 20, caches: true, contextBytes: 700 * mib, groupBytes: 400 * mib,
 }
 
-// megatronRuntime has two groups more: the world (barriers, timers) and the model
-// parallel group (gradient norm), megatron/core/parallel_state.py.
+// megatronRuntime has two groups more.
 var megatronRuntime = runtimeRules{
 	workspaceBytes: 64 * mib, fragmentation: 20, caches: true, contextBytes: 700 * mib, groupBytes: 400 * mib, worldGroups: 2,
 }
@@ -55,4 +48,26 @@ func (r *runtimeRules) outside(p *Plan) int64 {
 		}
 	}
 	return n
+}
+
+// constants are the numbers of the memory model that are not sizes of tensors, with
+// their sources.
+func (m *memoryRules) constants() []ConstantField {
+	var out []ConstantField
+	add := func(name string, value int64, source string) {
+		if value > 0 {
+			out = append(out, ConstantField{Name: name, Value: float64(value), Source: source})
+		}
+	}
+	r := &m.runtime
+	add("workspace_bytes", r.workspaceBytes, "32 MiB each for cuBLAS and cuBLASLt: PyTorch's defaults from compute capability 9.0 on (aten/src/ATen/cuda/CublasHandlePool.cpp, CUDABlas.cpp)")
+	add("fragmentation_per_thousand", r.fragmentation, "six Megatron runs on B200 that publish allocated and reserved memory: 1–3 % beside one fp32 copy of the logits")
+	add("context_bytes", r.contextBytes, "CUDA context with its modules: 0.5–0.9 GiB on A100 and H100")
+	add("group_bytes", r.groupBytes, "NCCL: 0.5–2 GiB for the two to five communicators of published layouts")
+	add("world_groups", r.worldGroups, "beside the plan's dimensions: the world and the model-parallel group (megatron/core/parallel_state.py)")
+	add("vocabulary_multiple", m.vocabMultiple, "Megatron's --make-vocab-size-divisible-by, a tensor-parallel rank")
+	add("reduce_elements", m.reduceElements, "reduce_bucket_size of the framework's defaults")
+	add("live_elements", m.liveElements, "stage3_max_live_parameters of DeepSpeed's defaults")
+	add("update_bytes_per_parameter", m.updateBytes+m.flatBytes, "fp32 gradient of the shard and temporaries of the optimizer, read off its step")
+	return out
 }

@@ -172,6 +172,17 @@ func printMemory(w io.Writer, e *accounting.Explanation) {
 	} else if m.Fits != nil {
 		fmt.Fprintf(w, "  does not fit: %s too much\n", inGiB(m.ShortfallBytes))
 	}
+	if m.RuntimeBytes > 0 {
+		fmt.Fprintf(w, "  as PyTorch and the driver show it: %s allocated · %s reserved · %s on the device\n", inGiB(m.AllocatedBytes), inGiB(m.ReservedBytes), inGiB(m.DeviceBytes))
+	}
+	if len(m.Constants) > 0 {
+		fmt.Fprintln(w)
+		t = table("constant", ">value", "source")
+		for _, c := range m.Constants {
+			t.add(c.Name, thousands(int64(c.Value)), c.Source)
+		}
+		t.write(w, "  ", plain)
+	}
 }
 
 func (s *state) printFLOPs(e *accounting.Explanation) {
