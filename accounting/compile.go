@@ -47,6 +47,7 @@ type compiledSection struct {
 	moments  [numWeightShards]int64
 	shapes   []paramShape // for shards that pad each tensor (FSDP)
 	saved    []term       // kept for backward
+	kernel   []term       // the part of saved that kernels keep of their own
 	copies   []term       // the part of saved and logits that is 16-bit copies of weights
 	logits   []term       // the part of saved that belongs to head and loss
 	work     []term       // the working set of backward; in the head, of the loss
@@ -157,6 +158,11 @@ func compileSection(l *Ledger, s *Section) (compiledSection, error) {
 				}
 			}
 			for j := range comp.Saved {
+				if comp.Saved[j].Kernel {
+					if err := addTerms(&cs.kernel, s, &comp.Saved[j]); err != nil {
+						return cs, err
+					}
+				}
 				if comp.Saved[j].Copy {
 					if err := addTerms(&cs.copies, s, &comp.Saved[j]); err != nil {
 						return cs, err

@@ -89,6 +89,7 @@ type sectionCost struct {
 	denseMoments, expertMoments int64 // optimizer moments, bytes
 	denseShard, expertShard     int64 // parameters after ZeRO cuts them
 	saved, work                 int64 // bytes kept for backward; working set of backward
+	kernel                      int64 // the part of saved that kernels keep of their own
 	copies                      int64 // the part of saved, head and loss included, that copies weights
 }
 
@@ -165,6 +166,9 @@ func (c *Compiled) price(st *stage, costs []sectionCost) ([]sectionCost, error) 
 		if k.saved, err = sumTerms(cs.saved, b, s, st.rows, &d); err != nil {
 			return nil, err
 		}
+		if k.kernel, err = sumTerms(cs.kernel, b, s, st.rows, &d); err != nil {
+			return nil, err
+		}
 		if k.copies, err = sumTerms(cs.copies, b, s, st.rows, &d); err != nil {
 			return nil, err
 		}
@@ -226,10 +230,10 @@ func (c *Compiled) stageMemory(st stage, q int64, m *Memory) error {
 // in them.
 func (c *Compiled) hold(st *stage, section int, n int64, size *int64, m *Memory) error {
 	k := &st.costs[section]
-	m.SavedTotalBytes += (k.saved - k.copies) * n
+	m.SavedTotalBytes += (k.saved - k.copies - k.kernel) * n
 	m.WeightCopiesBytes += k.copies * n
 	if role := c.sections[section].role; role == RoleLayer || role == RoleEncoder {
-		m.SavedPerLayerBytes = max(m.SavedPerLayerBytes, k.saved-k.copies)
+		m.SavedPerLayerBytes = max(m.SavedPerLayerBytes, k.saved-k.copies-k.kernel)
 	}
 	st.states(k, n)
 	st.work = max(st.work, k.work)
@@ -416,11 +420,10 @@ func (m *Memory) finish(c *Compiled, p *Plan, cache int64) error {
 	}
 	r := &c.Ledger.Profile.memory.runtime
 	m.AllocatedBytes = sum + r.workspaceBytes
-	need := r.fragmented(m.AllocatedBytes)
 	outside := r.outside(p)
-	m.RuntimeBytes = need + outside - sum
-	m.PeakBytes = sum + m.RuntimeBytes
-	m.ReservedBytes = need
+	m.PeakBytes = m.AllocatedBytes + outside
+	m.RuntimeBytes = m.PeakBytes - sum
+	m.ReservedBytes = r.fragmented(m.AllocatedBytes)
 	if r.caches {
 		m.ReservedBytes += cache
 	}

@@ -39,8 +39,8 @@ var megatron2023Profile = Profile{
 	MaxZeRO:   1,
 	Parallel:  true,
 	Saved:     func(m *arch.Model, r Recipe, s *Section) { megatronSaved(m, r, s, true) },
-	Work:      func(_ *arch.Model, r Recipe, s *Section) []Tensor { return megatronWork(r, s, true) },
-	memory:    memoryRules{style: styleBuffers, runtime: megatronRuntime, vocabMultiple: megatronVocabMultiple, holdsLogits: true},
+	Work:      func(_ *arch.Model, r Recipe, s *Section) []Tensor { return megatronWork(r, s, false) },
+	memory:    memoryRules{style: styleBuffers, runtime: megatronRuntime, vocabMultiple: megatronVocabMultiple},
 }
 
 func megatronSaved(m *arch.Model, r Recipe, s *Section, unfused bool) {
@@ -172,6 +172,15 @@ func megatronAttention(r Recipe, s *Section, keep keepFunc, norm func(string, Ex
 	case r.Attention == Flash:
 		keep("out", "input", half, TokensTP, " (flash output)", out)
 		keep("softmax", "log_sum_exp", FP32, TokensTP, " (flash)", Prod(SymH))
+		if a.MLA == nil {
+			// 16 bits for each value of the output, beside the projection's input: what ten
+			// runs on two generations of the code hold more than the tensors around the
+			// kernel (H800, Megatron 2023, accounting.md section 8; B200, Megatron and
+			// TransformerEngine 2026, simumax), and runs with unfused attention do not
+			// (golden values). With latent attention the fused rotary kernel, which copies v
+			// out of the up-projection, saves as much.
+			s.keep("softmax", Tensor{Name: "kernel_output", Shape: []Expr{Prod(SymS), Prod(SymB), out}, DType: half, Shard: TokensTP, Kernel: true, Source: "fused attention's own context"})
+		}
 	default:
 		scores := Prod(SymH, SymS)
 		keep("softmax", "probabilities", half, TokensTP, "/../fusions/fused_softmax.py", scores)
@@ -232,11 +241,11 @@ func megatronFFN(s *Section, keep keepFunc, half DType, unfused bool) {
 // activation takes the place of the last product's freed input.
 //
 // In the loss, beside the fp32 softmax: forward has the 16-bit logits, backward
-// their 16-bit gradient in their place (6 bytes a logit in all: golden values of
-// Megatron-LM, last ranks of 1, 2 and 4 stages). The fused loss keeps the logits
-// into backward (8: simumax). In 2023 the logits were shifted by their maximum out
-// of place and their fp32 copy lived as long as the loss (12: H800).
-func megatronWork(r Recipe, s *Section, in2023 bool) []Tensor {
+// their 16-bit gradient in their place, 6 bytes a logit in all: golden values of
+// Megatron-LM (last ranks of 1, 2 and 4 stages), simumax, the H800 runs. Under
+// DeepSpeed and InternEvo the 16-bit logits live on and the fp32 ones twice (12):
+// there the runs that ran out of memory say so.
+func megatronWork(r Recipe, s *Section, held bool) []Tensor {
 	half := r.Precision.Compute
 	tokens := func(name string, dt DType, shard Shard, width Expr) Tensor {
 		return Tensor{Name: name, Shape: []Expr{Prod(SymS), Prod(SymB), width}, DType: dt, Shard: shard}
@@ -244,11 +253,8 @@ func megatronWork(r Recipe, s *Section, in2023 bool) []Tensor {
 	switch s.Role {
 	case RoleHead:
 		out := []Tensor{tokens("logits", half, TokensVoc, symV), tokens("gathered_input", half, Tokens, symD)}
-		if in2023 {
-			out = append(out, tokens("logits_fp32", FP32, TokensVoc, symV))
-		}
-		if in2023 || r.Loss == LossFused {
-			out = append(out, tokens("logits_gradient", half, TokensVoc, symV))
+		if held {
+			out = append(out, tokens("logits_fp32", FP32, TokensVoc, symV), tokens("logits_gradient", half, TokensVoc, symV))
 		}
 		return out
 	case RoleEncoder, RoleLayer:

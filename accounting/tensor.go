@@ -78,6 +78,9 @@ type Tensor struct {
 	// Copy marks a 16-bit copy of a weight that autocast keeps until backward: it
 	// costs memory like a saved tensor and is counted apart from them.
 	Copy bool
+	// Kernel marks what a fused kernel's own autograd function keeps beside the
+	// tensors of the code around it: memory, but no part of SavedTotalBytes.
+	Kernel bool
 	// Source says which code keeps the tensor, for saved activations.
 	Source string
 	// When limits the sizes at which a saved tensor exists.

@@ -236,9 +236,10 @@ func (m *Measurement) attention(s *Source, assume func(string, ...any)) string {
 	case "flash", "unfused":
 		return m.Attention
 	}
-	// The flags of a functional test are in its notes: its own attention code, or
-	// TransformerEngine's unfused backend.
-	if strings.Contains(m.Notes, `"attention-backend": "unfused"`) || strings.Contains(m.Notes, `"transformer-impl": "local"`) {
+	// The flags of Megatron's functional tests are in their notes. Tests have to repeat
+	// to the bit: attention is unfused unless a flag asks for flash.
+	if m.source().LastRank && !strings.Contains(m.Notes, `"attention-backend": "flash"`) {
+		assume("the attention kernel is not given: unfused is assumed, which repeats to the bit")
 		return "unfused"
 	}
 	if s.Unfused {
