@@ -31,17 +31,15 @@ type Time struct {
 
 // A Timer keeps the times of layers between cases that differ in depth, schedule
 // or batch alone, so that a sweep computes them once for each (micro-batch,
-// context, tp, sp, cp, ep, ZeRO group, machine). It serves one compiled model and
-// is not safe for concurrent use. The zero value is ready.
-type Timer struct {
-	model *Compiled
-	slots [timerSlots]timerSlot
-}
+// context, tp, sp, cp, ep, ZeRO group, compiled model, machine). It is not safe for
+// concurrent use. The zero value is ready.
+type Timer struct{ slots [timerSlots]timerSlot }
 
 const timerSlots = 64
 
 // timerKey is everything that the time of a unit depends on.
 type timerKey struct {
+	model                             *Compiled
 	machine                           *Machine
 	microBatch, context               int64
 	tp, cp, ep, etp, shardRanks, zero int64
@@ -61,12 +59,9 @@ const maxSections = 16
 // slot finds the slot of the case, emptied if it held another.
 func (t *Timer) slot(c *Compiled, x *Setting, m *Machine) *timerSlot {
 	p := &x.Plan
-	k := timerKey{machine: m, microBatch: x.MicroBatch, context: x.Context, tp: p.TP, cp: p.CP, ep: p.EP, etp: p.ETP, sp: p.SP}
+	k := timerKey{model: c, machine: m, microBatch: x.MicroBatch, context: x.Context, tp: p.TP, cp: p.CP, ep: p.EP, etp: p.ETP, sp: p.SP}
 	if p.ZeRO >= 3 {
 		k.zero, k.shardRanks = p.ZeRO, p.DP*p.CP
-	}
-	if t.model != c {
-		*t = Timer{model: c}
 	}
 	// Fibonacci hashing of the sizes; any spread will do.
 	h := uint64(k.microBatch*31+k.context) * 0x9e3779b97f4a7c15

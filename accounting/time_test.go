@@ -348,3 +348,57 @@ func TestTimer(t *testing.T) {
 		require.Equal(t, fresh, kept)
 	})
 }
+
+// planSpace lists every plan, micro-batch and ZeRO stage of a 175B model on 256
+// GPUs that passes the check, as plan: auto does.
+func planSpace(k *Compiled) []Setting {
+	var out []Setting
+	pow2 := []int64{1, 2, 4, 8, 16, 32, 64, 128, 256}
+	for _, tp := range pow2[:4] {
+		for _, pp := range []int64{1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 96} {
+			for _, vpp := range []int64{1, 2, 3, 4, 6, 8, 12} {
+				for _, cp := range pow2[:4] {
+					for _, micro := range pow2[:4] {
+						for zero := range int64(2) {
+							if 256%(tp*pp*cp) != 0 {
+								continue
+							}
+							p := Plan{TP: tp, PP: pp, VPP: vpp, CP: cp, EP: 1, ETP: tp, DP: 256 / (tp * pp * cp), SP: tp > 1, ZeRO: zero}
+							x := Setting{Workload: Workload{Context: 2048, MicroBatch: micro, GlobalBatch: 1536}, Plan: p, GPUs: 256}
+							if k.Check(&x.Workload, &p, 256) == OK {
+								out = append(out, x)
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+	return out
+}
+
+// BenchmarkPlanSpace is the full evaluation of plans that can exist: memory of all
+// stages and phases, and time.
+func BenchmarkPlanSpace(b *testing.B) {
+	m := machine(b, "h100-sxm", "bf16-mixed")
+	k, err := Compile(NewLedger(llamaLike(12288, 96, 96, 96, 49152, 51200, false, true), Recipe{Precision: precisions[0], Optimizer: optimizers[0]}, &megatronProfile))
+	require.NoError(b, err)
+	for _, fit := range []bool{false, true} {
+		space := planSpace(k)
+		timer := new(Timer)
+		for i := range space {
+			space[i].Machine, space[i].Timer = m, timer
+			if fit {
+				space[i].UsableBytes = 79 << 30
+			}
+		}
+		b.Run(fmt.Sprintf("plans=%d/capacity=%v", len(space), fit), func(b *testing.B) {
+			var r Report
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				k.Evaluate(&space[i%len(space)], &r)
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "cases/s")
+		})
+	}
+}

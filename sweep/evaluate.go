@@ -216,6 +216,7 @@ type evaluator struct {
 	gpus, tp, pp, vpp, cp, ep, dp, zero, sp        int64
 
 	setting accounting.Setting
+	timer   accounting.Timer // of this worker: cases share the times of their layers
 	report  accounting.Report
 	row     results.Row
 	onCase  func(index int64) // tests make cases panic with it
@@ -358,7 +359,7 @@ func (v *evaluator) settle() accounting.Reason {
 	*p = accounting.Plan{TP: max(v.tp, 1), PP: max(v.pp, 1), VPP: max(v.vpp, 1), CP: max(v.cp, 1), EP: max(v.ep, 1), DP: v.dp}
 	x.GPUs, x.Context, x.MicroBatch, x.GlobalBatch = v.gpus, v.context, max(v.microBatch, 1), v.globalBatch
 	x.Tokens = v.study.Tokens
-	x.UsableBytes, x.Machine = v.room.usable, v.machine()
+	x.UsableBytes, x.Machine, x.Timer = v.room.usable, v.machine(), &v.timer
 	if x.Context == 0 {
 		x.Context = k.context
 	}
