@@ -336,6 +336,11 @@ func (c *Compiled) bufferPeak(st *stage, m *Memory) error {
 	if p.ZeRO >= 1 {
 		reduced, updated = rules.reduceElements*compute, shard
 	}
+	if p.ZeRO >= 2 && st.ranks > 1 && rules.reduceElements == 0 {
+		// Where no bucket bounds it (Megatron-FSDP), one layer's gradient is whole while
+		// the layer before is being reduced.
+		reduced = 2 * c.largestLayer(st) * prec.GradientBytes
+	}
 	if p.ZeRO >= 3 && rules.fsdp {
 		reduced, made = 0, rules.updateBytes
 	}
@@ -397,15 +402,22 @@ func (c *Compiled) Timeline(x *Setting) ([]Memory, error) {
 // the framework is told to keep, at least the largest layer; otherwise the
 // embedding and head, the layer at work and the next one.
 func (c *Compiled) gatheredParameters(st *stage) int64 {
-	var largest int64
-	for _, i := range c.layers {
-		largest = max(largest, st.costs[i].dense+st.costs[i].expert)
-	}
+	largest := c.largestLayer(st)
 	if live := c.Ledger.Profile.memory.liveElements; live > 0 {
 		return min(max(live, largest), st.dense+st.expert)
 	}
 	root, _ := c.rootParameters(st, st.q == st.x.Plan.PP-1)
 	return min(root+2*largest, st.dense+st.expert)
+}
+
+// largestLayer is the parameters of the largest layer on this rank.
+func (c *Compiled) largestLayer(st *stage) (most int64) {
+	for i := range c.sections {
+		if role := c.sections[i].role; role == RoleLayer || role == RoleEncoder {
+			most = max(most, st.costs[i].dense+st.costs[i].expert)
+		}
+	}
+	return most
 }
 
 // finish adds up the components and what the runtime adds; cache is what the
