@@ -69,10 +69,11 @@ var sources = []Source{
 		Name: "flagperf-megatron-deepspeed", match: []string{"-megatron-deepspeed/readme"}, Profile: "megatron-deepspeed", Memory: Device, Convention: accounting.FullSquare,
 		Recipe: map[string]string{"amp": "bf16-mixed-grad16", "bf16": "bf16-mixed-grad16"},
 	}, // its ds_config.json: stage 1, grad_accum_dtype bf16
-	{Name: "flagscale", match: []string{"-flagscale/readme"}, Profile: "megatron-2023", Memory: Device, Convention: accounting.FullSquare},
-	{Name: "flagperf-deepspeed", match: []string{"-deepspeed/readme"}, Profile: "deepspeed", Memory: Device, Convention: accounting.FullSquare},
-	{Name: "flagperf", match: []string{"flagperf"}, Profile: "megatron", Memory: Device, Dropout: true, // pretrain_llama3.sh leaves Megatron's 0.1
+	{Name: "flagscale", match: []string{"aquila2"}, Profile: "megatron-2023", Memory: Device, Convention: accounting.FullSquare}, // 2023; later ones are on Megatron-Core
+	{Name: "flagperf-megatron", match: []string{"llama3_8b-megatron/", "llama3_70b-megatron/", "mixtral_8x7b-megatron/"}, Profile: "megatron", Memory: Device, Dropout: true, // their scripts leave Megatron's 0.1
 		Convention: accounting.FullSquare},
+	{Name: "flagperf-deepspeed", match: []string{"-deepspeed/readme"}, Profile: "deepspeed", Memory: Device, Convention: accounting.FullSquare},
+	{Name: "flagperf", match: []string{"flagperf"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare},
 	{Name: "qwen", match: []string{"qwenlm/qwen"}, Profile: "deepspeed", Memory: Device, DefaultRecompute: "full", Convention: accounting.FullSquare},
 	{Name: "internevo", match: []string{"internevo"}, Profile: "internevo", Memory: Device, Convention: accounting.FullSquare, Recompute: true},
 	{Name: "bigscience", match: []string{"bigscience"}, Profile: "megatron-deepspeed", Memory: Device, FirstRank: true, Convention: accounting.FullSquare, Recompute: true, Dropout: true,
