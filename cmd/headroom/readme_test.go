@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,7 +38,7 @@ func TestREADME(t *testing.T) {
 			cmd := exec.Command("sh", "-c", command)
 			cmd.Dir = dir
 			got, err := cmd.Output()
-			if exit, ok := err.(*exec.ExitError); ok {
+			if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 				t.Errorf("$ %s\n%s%s", command, got, exit.Stderr)
 				continue
 			}
