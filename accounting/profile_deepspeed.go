@@ -49,8 +49,10 @@ var megatronDeepspeedProfile = Profile{
 	Parallel:   true,
 	Saved:      func(m *arch.Model, r Recipe, s *Section) { megatronSaved(m, r, s, true) },
 	Work:       megatronDeepspeedWork,
-	memory: memoryRules{style: styleBuffers, runtime: megatronRuntime, vocabMultiple: megatronVocabMultiple, holdsLogits: true,
-		updateBytes: 4, reduceElements: 5e8, liveElements: 1e9},
+	memory: memoryRules{
+		style: styleBuffers, runtime: megatronRuntime, vocabMultiple: megatronVocabMultiple, holdsLogits: true,
+		updateBytes: 4, reduceElements: 5e8, liveElements: 1e9,
+	},
 }
 
 // megatronDeepspeedWork is Megatron's, and the 16-bit logits of one micro-batch

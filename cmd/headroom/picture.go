@@ -41,7 +41,8 @@ func (p *pictureFlag) register(cmd *cobra.Command, what string) {
 // drawn leaves the file as it was.
 func (s *state) draw(to *pictureFlag, picture interface {
 	Write(w io.Writer, f plot.Format) error
-}) error {
+},
+) error {
 	if to.path == "" {
 		return nil
 	}

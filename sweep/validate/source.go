@@ -76,9 +76,11 @@ var sources = []Source{
 	{Name: "flagperf", match: []string{"flagperf"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare},
 	{Name: "qwen", match: []string{"qwenlm/qwen"}, Profile: "deepspeed", Memory: Device, DefaultRecompute: "full", Convention: accounting.FullSquare},
 	{Name: "internevo", match: []string{"internevo"}, Profile: "internevo", Memory: Device, Convention: accounting.FullSquare, Recompute: true},
-	{Name: "bigscience", match: []string{"bigscience"}, Profile: "megatron-deepspeed", Memory: Device, FirstRank: true, Convention: accounting.FullSquare, Recompute: true, Dropout: true,
+	{
+		Name: "bigscience", match: []string{"bigscience"}, Profile: "megatron-deepspeed", Memory: Device, FirstRank: true, Convention: accounting.FullSquare, Recompute: true, Dropout: true,
 		// Jean Zay: four Omni-Path links of 100 Gbit/s a node of 4 V100 or 8 A100.
-		Network: map[string]float64{"ampere": 6.25e9, "volta": 12.5e9}, Node: map[string]int64{"volta": 4}},
+		Network: map[string]float64{"ampere": 6.25e9, "volta": 12.5e9}, Node: map[string]int64{"volta": 4},
+	},
 	{Name: "vtrain", match: []string{"vtrain"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Recompute: true, Dropout: true},
 	{
 		Name: "megatron-2021", match: []string{"sc21", "megatron-lm readme"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Recompute: true, Dropout: true,
