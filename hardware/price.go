@@ -119,3 +119,34 @@ func (p Price) Quote(gpus int64) (Quote, error) {
 	}
 	return Quote{GPUs: instances * p.GPUs, Instances: instances, PerHourUSD: float64(instances) * p.PerHourUSD}, nil
 }
+
+// CheapestOffer returns the offer on which a run on so many of an accelerator costs
+// least an hour, whole instances counted, with its quote; of equals the first. Where
+// there is none, why tells why in words.
+func CheapestOffer(offers []Price, a Accelerator, gpus int64) (best *Price, quote Quote, why string) {
+	why = fmt.Sprintf("no price row for %s", a.Slug)
+	for i := range offers {
+		p := &offers[i]
+		if p.Accelerator != a.Slug {
+			continue
+		}
+		if unfit := p.Unfit(a, gpus); unfit != "" {
+			if best == nil {
+				why = fmt.Sprintf("no price row for %d × %s; of the nearest, %s in %s, %s", gpus, a.Slug, p.Provider, p.Region, unfit)
+			}
+			continue
+		}
+		q, err := p.Quote(gpus)
+		if err != nil {
+			why = err.Error()
+			continue
+		}
+		if best == nil || q.PerHourUSD < quote.PerHourUSD {
+			best, quote, why = p, q, ""
+		}
+	}
+	if best != nil {
+		why = ""
+	}
+	return best, quote, why
+}

@@ -301,3 +301,33 @@ func TestPriceUnfit(t *testing.T) {
 	f("vast", 8, 9, hardware.UnfitMarketplace)
 	f(hardware.UserProvider, 1, 512, "")
 }
+
+func TestCheapestOffer(t *testing.T) {
+	h100, err := hardware.Lookup("h100-sxm")
+	require.NoError(t, err)
+	offer := func(provider string, gpus int64, usd float64) hardware.Price {
+		return hardware.Price{Provider: provider, Region: "r", Accelerator: "h100-sxm", GPUs: gpus, PerHourUSD: usd, PerGPUHourUSD: usd / float64(gpus)}
+	}
+	offers := []hardware.Price{offer("vast", 8, 16), offer("aws", 8, 40), offer("aws", 1, 6), {Accelerator: "t4", GPUs: 8, PerHourUSD: 1}}
+	f := func(gpus int64, provider string, usd float64) {
+		t.Helper()
+		p, q, why := hardware.CheapestOffer(offers, h100, gpus)
+		require.Empty(t, why)
+		require.Equal(t, provider, p.Provider)
+		require.Equal(t, usd, q.PerHourUSD)
+	}
+	f(1, "aws", 6) // one of one, not an eighth of eight
+	f(2, "vast", 16)
+	f(8, "vast", 16)
+	f(9, "aws", 80)
+	f(16, "aws", 80)
+	none := func(offers []hardware.Price, want string) {
+		t.Helper()
+		p, _, why := hardware.CheapestOffer(offers, h100, 16)
+		require.Nil(t, p)
+		require.Equal(t, want, why)
+	}
+	none(nil, "no price row for h100-sxm")
+	none(offers[3:], "no price row for h100-sxm")
+	none(offers[:1], "no price row for 16 × h100-sxm; of the nearest, vast in r, its machines have different owners, and no network for training joins them")
+}

@@ -69,13 +69,36 @@ type engine struct {
 type room struct {
 	name   string
 	usable int64
-	price  float64 // USD a GPU and hour; 0 = no row
-	// What is rented at that price: whole instances of so many accelerators, each of
-	// so many devices.
-	device       hardware.Accelerator
-	devices      int64
-	instanceGPUs int64
-	instanceUSD  float64 // an hour
+	// What is rented: accelerators of so many devices, from one of the offers.
+	device  hardware.Accelerator
+	devices int64
+	offers  []hardware.Price
+}
+
+// A rentKey is what decides the rent: how many of which accelerator.
+type rentKey struct {
+	room *room
+	gpus int64 // accelerators
+}
+
+// A rent is the cheapest way to have them; zero without an offer.
+type rent struct {
+	perRank float64 // USD a rank and hour, by the price a GPU of the offer
+	hourly  float64 // USD an hour for all instances
+}
+
+// rent finds the cheapest offer for the current number of GPUs.
+func (v *evaluator) rent() rent {
+	n := v.room.devices
+	key := rentKey{v.room, (v.setting.GPUs-1)/n + 1}
+	r, known := v.rents[key]
+	if !known {
+		if p, q, _ := hardware.CheapestOffer(v.room.offers, v.room.device, key.gpus); p != nil {
+			r = rent{perRank: p.PerGPUHourUSD / float64(n), hourly: q.PerHourUSD}
+		}
+		v.rents[key] = r
+	}
+	return r
 }
 
 // A kernelKey is a choice on the axes that decide what is compiled, by index of
@@ -123,13 +146,8 @@ func newEngine(s *Study) (*engine, error) {
 			}
 			one := a.PerDevice()
 			r := room{name: a.Slug, usable: one.UsableBytes, device: a, devices: max(a.Devices, 1)}
-			price, err := s.price(a.Slug)
-			if err != nil {
+			if r.offers, err = s.offers(a.Slug); err != nil {
 				return nil, err
-			}
-			if price != nil {
-				r.price = price.PerGPUHourUSD / float64(r.devices)
-				r.instanceGPUs, r.instanceUSD = price.GPUs, price.PerHourUSD
 			}
 			e.rooms = append(e.rooms, r)
 		}
@@ -137,16 +155,11 @@ func newEngine(s *Study) (*engine, error) {
 	return e, nil
 }
 
-// price is the cheapest price per accelerator-hour that the study allows, nil if
-// there is none.
-func (s *Study) price(slug string) (*hardware.Price, error) {
-	rows, err := hardware.SelectPrices(hardware.Prices(), hardware.PriceFilter{
+// offers are the prices of an accelerator that the study allows.
+func (s *Study) offers(slug string) ([]hardware.Price, error) {
+	return hardware.SelectPrices(hardware.Prices(), hardware.PriceFilter{
 		Accelerators: []string{slug}, Providers: s.Prices.Providers, Pricing: []hardware.Pricing{hardware.Pricing(s.Prices.Pricing)},
 	})
-	if err != nil || len(rows) == 0 {
-		return nil, err
-	}
-	return &rows[0], nil
 }
 
 // maxKernels bounds each cache of compiled models, some tens of kilobytes apiece.
@@ -206,6 +219,7 @@ type evaluator struct {
 	kernels map[kernelKey]*kernel // of this worker, without the lock
 	kernel  *kernel
 	room    *room
+	rents   map[rentKey]rent
 
 	// The time model's view of an accelerator under a recipe, nil where it has no such
 	// number format.
@@ -243,7 +257,7 @@ func (v *evaluator) machine() *accounting.Machine {
 }
 
 func newEvaluator(e *engine) *evaluator {
-	v := &evaluator{engine: e, kernels: map[kernelKey]*kernel{}, machines: map[machineKey]*accounting.Machine{}, zero: -1, sp: -1}
+	v := &evaluator{engine: e, kernels: map[kernelKey]*kernel{}, rents: map[rentKey]rent{}, machines: map[machineKey]*accounting.Machine{}, zero: -1, sp: -1}
 	for i := range v.key {
 		v.key[i] = -1
 	}
@@ -431,7 +445,7 @@ func (v *evaluator) fill(index int64) {
 	f := &rep.FLOPs
 	r.ForwardFLOPs, r.ModelFLOPsStep, r.HardwareFLOPsStep, r.OptimizerFLOPsStep = f.Forward, f.Model, f.Hardware, f.Optimizer
 	r.TokensPerStep = rep.TokensPerStep
-	r.PriceUSDPerGPUHour = v.room.price
+	r.PriceUSDPerGPUHour = v.rent().perRank
 	if rep.Fits() && v.setting.Machine != nil {
 		v.time(&rep.Time)
 	}
@@ -456,9 +470,7 @@ func (v *evaluator) time(t *accounting.Time) {
 	hours := float64(steps) * t.StepSeconds / 3600
 	gpus := (x.GPUs-1)/v.room.devices + 1
 	r.GPUHours = hours * float64(gpus)
-	if n := v.room.instanceGPUs; n > 0 {
-		r.CostUSD = hours * (float64((gpus-1)/n+1) * v.room.instanceUSD)
-	}
+	r.CostUSD = hours * v.rent().hourly
 }
 
 // rule writes what a row says of every case, and zero for the rest.

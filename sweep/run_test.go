@@ -525,8 +525,9 @@ func requireCost(t *testing.T, s *Study, gpu hardware.Accelerator, x *accounting
 		require.Zero(t, r.CostUSD)
 		return
 	}
-	price, err := s.price(gpu.Slug)
+	offers, err := s.offers(gpu.Slug)
 	require.NoError(t, err)
+	price, _, _ := hardware.CheapestOffer(offers, gpu, (x.GPUs-1)/max(gpu.Devices, 1)+1)
 	cost, err := accounting.Rental{
 		Tokens: s.Tokens, TokensPerStep: want.TokensPerStep, Ranks: x.GPUs, Accelerator: gpu,
 		StepSeconds: step.StepSeconds, LowSeconds: step.LowSeconds, HighSeconds: step.HighSeconds, Price: price,

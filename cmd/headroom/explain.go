@@ -4,12 +4,14 @@ import (
 	"errors"
 
 	"headroom/accounting"
+	"headroom/hardware"
 
 	"github.com/spf13/cobra"
 )
 
 func newExplain(s *state) *cobra.Command {
 	var f caseFlags
+	var money moneyFlags
 	var tensors bool
 	cmd := &cobra.Command{
 		Use:   "explain --model NAME [flags]",
@@ -23,6 +25,7 @@ Whatever is not given has a default, which the output states. Sizes take K M B T
 		Example: `  headroom explain --model llama-3.1-8b --seq 8192
   headroom explain --model seed-gpt2-xl --seq 1024 --capacity 80GB
   headroom explain --model ./config.json --gpu h100-sxm --gpus 64 --tp 8 --zero 1 --recompute selective
+  headroom explain --model llama-3.1-8b --seq 8192 --gpu h100-sxm --gpus 64 --tokens 1T --provider aws
   headroom explain --hidden 4096 --layers 32 --heads 32 --kv-heads 8 --ffn 14336 --vocab 128256
   headroom explain --model gpt2 --json | jq .memory.peak_bytes`,
 		Args: noArgs,
@@ -46,6 +49,15 @@ Whatever is not given has a default, which the output states. Sizes take K M B T
 			if f.device != nil {
 				e.Case.Accelerator = f.device.Slug
 			}
+			if e.Time != nil && c.Setting.Tokens > 0 {
+				whole, err := hardware.Lookup(f.device.Slug)
+				if err != nil {
+					return err
+				}
+				if e.Cost, err = money.costOf(s, cmd, whole, c, e.Time); err != nil {
+					return err
+				}
+			}
 			if s.JSON {
 				return s.writeJSON(e) // a case that cannot exist is an answer too
 			}
@@ -56,6 +68,7 @@ Whatever is not given has a default, which the output states. Sizes take K M B T
 		},
 	}
 	f.register(cmd)
+	money.register(cmd)
 	cmd.Flags().BoolVar(&tensors, "tensors", false, "list every stored tensor under its component")
 	return cmd
 }

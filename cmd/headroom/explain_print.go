@@ -28,6 +28,15 @@ func (s *state) printExplanation(e *accounting.Explanation, c *accounting.Case) 
 	s.heading("FLOPs, attention counted " + e.FLOPs.Convention)
 	s.printFLOPs(e)
 	s.printTime(e)
+	if e.Cost != nil {
+		s.heading(fmt.Sprintf("Cost of %s tokens", thousands(e.Cost.Tokens)))
+		t := table("", "")
+		addCost(t, e.Cost)
+		t.write(w, "  ", plain)
+		for _, n := range e.Cost.Notes {
+			fmt.Fprintf(w, "  - %s\n", n)
+		}
+	}
 	if err := s.printOtherSections(e); err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -205,21 +204,12 @@ func (m *moneyFlags) costOf(s *state, cmd *cobra.Command, a hardware.Accelerator
 	r := accounting.Rental{
 		Tokens: x.Tokens, TokensPerStep: x.GlobalBatch * x.Context, Ranks: x.GPUs, Accelerator: a,
 		StepSeconds: t.StepSeconds, LowSeconds: t.Low, HighSeconds: t.High, Energy: m.electricity(cmd),
-		Why: fmt.Sprintf("no price row for %s (%s)", a.Slug, strings.Join(m.pricing, ", ")),
 	}
 	gpus := (x.GPUs-1)/max(a.Devices, 1) + 1
 	if r.Goodput, err = lost(gpus); err != nil {
 		return nil, misuse(err, "")
 	}
-	of := slices.DeleteFunc(offers, func(p hardware.Price) bool { return p.Accelerator != a.Slug })
-	for i := range of {
-		why := of[i].Unfit(a, gpus)
-		if why == "" {
-			r.Price = &of[i]
-			break
-		}
-		r.Why = fmt.Sprintf("no price row for %d × %s: %s", gpus, a.Slug, why)
-	}
+	r.Price, _, r.Why = hardware.CheapestOffer(offers, a, gpus)
 	cost, err := r.Cost()
 	return &cost, misuse(err, "")
 }

@@ -62,19 +62,27 @@ func headline(c *pick.Choice) string {
 }
 
 func printChoice(w io.Writer, c *pick.Choice) {
-	cost := &c.Cost
 	t := table("", "")
+	addCost(t, &c.Cost)
+	t.add("plan", planText(c))
+	t.add("memory", fmt.Sprintf("%s of %s", inGiB(c.PeakBytes), inGiB(c.UsableBytes)))
+	t.add("speed", fmt.Sprintf("%s s a step · %s tokens a second and GPU · MFU %s", significant(c.Step.Seconds), thousands(int64(c.Step.TokensPerSecondPerGPU)), percent(c.Step.MFU, 1)))
+	t.write(w, "  ", plain)
+	for _, n := range c.Cost.Notes {
+		fmt.Fprintf(w, "  - %s\n", n)
+	}
+}
+
+// addCost adds the lines of what a run costs.
+func addCost(t *textTable, cost *accounting.Cost) {
 	if usd := cost.USD; usd != nil {
 		t.add("cost", fmt.Sprintf("$%s ($%s to $%s)", wholeDollars(*usd), wholeDollars(*cost.USDLow), wholeDollars(*cost.USDHigh)))
 		t.add("price", priceText(cost))
 	} else {
 		t.add("cost", "not known: "+cost.Why)
 	}
-	t.add("time", fmt.Sprintf("%s days (%s to %s) · %s steps of %s s", significant(c.Days), significant(c.DaysLow), significant(c.DaysHigh), thousands(cost.Steps), significant(c.Step.Seconds)))
+	t.add("time", fmt.Sprintf("%s days (%s to %s) for %s steps", significant(cost.Hours/24), significant(cost.HoursLow/24), significant(cost.HoursHigh/24), thousands(cost.Steps)))
 	t.add("GPU-hours", fmt.Sprintf("%s (%s to %s)", significant(cost.GPUHours), significant(cost.GPUHoursLow), significant(cost.GPUHoursHigh)))
-	t.add("plan", planText(c))
-	t.add("memory", fmt.Sprintf("%s of %s", inGiB(c.PeakBytes), inGiB(c.UsableBytes)))
-	t.add("speed", fmt.Sprintf("%s tokens a second and GPU · MFU %s", thousands(int64(c.Step.TokensPerSecondPerGPU)), percent(c.Step.MFU, 1)))
 	t.add("goodput", fmt.Sprintf("%s: %s", significant(cost.Goodput.Share), cost.Goodput.Source))
 	if f := cost.Goodput.Failures; f != nil {
 		t.add("", fmt.Sprintf("a failure every %s h, a checkpoint every %s s, %s s to write it, %s s to restart",
@@ -86,10 +94,6 @@ func printChoice(w io.Writer, c *pick.Choice) {
 		} else {
 			t.add("energy", "not known: "+e.Why)
 		}
-	}
-	t.write(w, "  ", plain)
-	for _, n := range cost.Notes {
-		fmt.Fprintf(w, "  - %s\n", n)
 	}
 }
 

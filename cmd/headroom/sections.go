@@ -10,7 +10,7 @@ import (
 )
 
 // shown are the sections of an answer that have a layout of their own.
-var shown = []string{"case", "parameters", "flops", "memory", "algebra", "ledger", "time", "status", "reason", "notes"}
+var shown = []string{"case", "parameters", "flops", "memory", "algebra", "ledger", "time", "cost", "status", "reason", "notes"}
 
 // printOtherSections lists the sections of an answer without a layout, from its
 // JSON: what a machine can read, a person can see.
