@@ -153,24 +153,32 @@ func (t *Table) writeMarkdown(w *bufio.Writer) {
 
 func (t *Table) writeCSV(w io.Writer) error {
 	c := csv.NewWriter(w)
+	if err := t.csvHeader(c); err != nil {
+		return err
+	}
+	return t.csvRows(c)
+}
+
+func (t *Table) csvHeader(c *csv.Writer) error {
 	record := make([]string, len(t.Columns))
 	for j, column := range t.Columns {
 		record[j] = column.Name
 	}
-	err := c.Write(record)
+	return c.Write(record)
+}
+
+func (t *Table) csvRows(c *csv.Writer) error {
+	record := make([]string, len(t.Columns))
 	for _, row := range t.Rows {
 		for j, v := range row {
 			record[j] = exact(v)
 		}
-		if err == nil {
-			err = c.Write(record)
+		if err := c.Write(record); err != nil {
+			return err
 		}
 	}
 	c.Flush()
-	if err == nil {
-		err = c.Error()
-	}
-	return err
+	return c.Error()
 }
 
 func (t *Table) writeJSONL(w *bufio.Writer) error {
@@ -296,6 +304,10 @@ func exact(v any) string {
 		return ""
 	case float64:
 		return strconv.FormatFloat(v, 'g', -1, 64)
+	case int64:
+		return strconv.FormatInt(v, 10)
+	case string:
+		return v
 	default:
 		return fmt.Sprint(v)
 	}

@@ -85,3 +85,14 @@ func (d *Dataset) verifyManifest(markers []Marker) error {
 	}
 	return nil
 }
+
+// Discard removes damaged files, so that the next sweep of the same study makes
+// them anew. What else the dataset holds stays.
+func (d *Dataset) Discard(damaged []*DamagedError) error {
+	for _, e := range damaged {
+		if err := d.fs.Remove(e.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return ioError("removing", e.Path, err)
+		}
+	}
+	return nil
+}

@@ -34,8 +34,9 @@ func scriptParams(dir string) testscript.Params {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": cmdExits,
-			"json":  cmdJSON,
+			"damage": cmdDamage,
+			"exits":  cmdExits,
+			"json":   cmdJSON,
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {
@@ -65,6 +66,23 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
 	}
+}
+
+// cmdDamage harms a file as disks and people do: damage flip FILE turns one bit
+// in its middle, damage cut FILE drops its last byte.
+func cmdDamage(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: damage flip|cut FILE")
+	}
+	path := ts.MkAbs(args[1])
+	data, err := os.ReadFile(path)
+	ts.Check(err)
+	if args[0] == "flip" {
+		data[len(data)/2] ^= 1
+	} else {
+		data = data[:len(data)-1]
+	}
+	ts.Check(os.WriteFile(path, data, 0o666))
 }
 
 // cmdJSON compares values in the last standard output, or in a file of the

@@ -81,7 +81,7 @@ millions of them written to a Parquet dataset.
 	}
 	fixed(root, "log-level", "debug", "info", "warn", "error")
 
-	root.AddCommand(newExplain(s), newLimit(s), newModels(s), newGPUs(s), newPrices(s), newPick(s), newPlan(s), newSweep(s), newTop(s), newValidate(s), newWhy(s))
+	root.AddCommand(newCommit(s), newDiff(s), newExplain(s), newExport(s), newLimit(s), newModels(s), newGPUs(s), newPrices(s), newPick(s), newPlan(s), newSweep(s), newTop(s), newValidate(s), newVerify(s), newWhy(s))
 	return root
 }
 
