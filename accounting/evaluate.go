@@ -43,8 +43,11 @@ func (c *Compiled) Evaluate(x *Setting, r *Report) {
 		return
 	}
 	r.FLOPs = c.StepFLOPs(x.GlobalBatch, x.Context, x.Convention)
-	if x.UsableBytes > 0 && r.Memory.PeakBytes > x.UsableBytes {
-		r.Reason = ReasonMemory
+	if x.UsableBytes > 0 {
+		r.Memory.ReservedBytes, r.Memory.DeviceBytes = r.Memory.Cached(x.UsableBytes)
+		if r.Memory.PeakBytes > x.UsableBytes {
+			r.Reason = ReasonMemory
+		}
 	}
 	if r.Reason == OK && x.Machine != nil {
 		if x.Timer != nil {

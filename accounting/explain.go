@@ -238,7 +238,6 @@ func (c *Case) memoryFields(m *Memory) MemoryFields {
 	if usable := c.Setting.UsableBytes; usable > 0 {
 		fits := m.PeakBytes <= usable
 		f.UsableBytes, f.Fits = &usable, &fits
-		f.ReservedBytes, f.DeviceBytes = m.Cached(usable)
 		f.ShortfallBytes = max(m.PeakBytes-usable, 0)
 	}
 	return f

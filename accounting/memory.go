@@ -18,8 +18,8 @@ type Memory struct {
 	WeightCopiesBytes  int64 // autocast's 16-bit copies of weights, kept beside them
 	SavedPerLayerBytes int64 // of the largest kind of layer
 	AllocatedBytes     int64 // torch.cuda.max_memory_allocated: with the workspaces of libraries
-	ReservedBytes      int64 // torch.cuda.max_memory_reserved, on a device with room to spare
-	DeviceBytes        int64 // what nvidia-smi shows, on a device with room to spare
+	ReservedBytes      int64 // torch.cuda.max_memory_reserved, as far as the device has room
+	DeviceBytes        int64 // what nvidia-smi shows, as far as the device has room
 	ParametersPerRank  int64 // of this stage, before ZeRO cuts them
 }
 
@@ -267,7 +267,13 @@ func (c *Compiled) holdHead(st *stage, m *Memory) error {
 	}
 	st.lossWork = k.work
 	if r := &c.Ledger.Profile.memory; c.Ledger.Recipe.Loss != LossChunked && !c.Ledger.Model.Head.None && !r.holdsLogits {
-		st.logitsFP32 = 4 * st.x.MicroBatch * ceilDiv(st.x.Context, st.x.Plan.CP) * st.rows
+		tokens, err := mulChecked(st.x.MicroBatch, ceilDiv(st.x.Context, st.x.Plan.CP))
+		if err != nil {
+			return err
+		}
+		if st.logitsFP32, err = mulChecked(tokens, 4*st.rows); err != nil {
+			return err
+		}
 	}
 	m.SavedTotalBytes += k.saved + st.logits - k.copies
 	m.WeightCopiesBytes += k.copies
