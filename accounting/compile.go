@@ -45,13 +45,13 @@ type compiledSection struct {
 	left      [numWeightShards]int64 // of components that the memory sum leaves out
 	// moments is the optimizer's moments in bytes, in the same classes.
 	moments  [numWeightShards]int64
-	shapes   []paramShape // for shards that pad each tensor (FSDP)
-	saved    []term       // kept for backward
-	kernel   []term       // the part of saved that kernels keep of their own
-	copies   []term       // the part of saved and logits that is 16-bit copies of weights
-	logits   []term       // the part of saved that belongs to head and loss
-	work     []term       // the working set of backward; in the head, of the loss
-	headWork []term       // the working set of the head's own backward
+	shapes   []paramShape       // for shards that pad each tensor (FSDP)
+	saved    []term             // kept for backward
+	kernel   []term             // the part of saved that kernels keep of their own
+	copies   []term             // the part of saved and logits that is 16-bit copies of weights
+	logits   []term             // the part of saved that belongs to head and loss
+	work     [numMoments][]term // the working set of backward by moment; in the head, of the loss
+	headWork []term             // the working set of the head's own backward
 	// FLOPs of one forward of one token: products with weights, and per key looked at.
 	tokenFLOPs, spanFLOPs float64
 	groups                [numGroups]groupFLOPs
@@ -180,7 +180,7 @@ func compileSection(l *Ledger, s *Section) (compiledSection, error) {
 		cs.addFLOPs(s, comp)
 	}
 	for i := range s.Work {
-		into := &cs.work
+		into := &cs.work[s.Work[i].Moment]
 		if s.Work[i].Later {
 			into = &cs.headWork
 		}

@@ -172,7 +172,7 @@ func (c *Compiled) price(st *stage, costs []sectionCost) ([]sectionCost, error) 
 		if k.copies, err = sumTerms(cs.copies, b, s, st.rows, &d); err != nil {
 			return nil, err
 		}
-		if k.work, err = sumTerms(cs.work, b, s, st.rows, &d); err != nil {
+		if k.work, err = widest(&cs.work, b, s, st.rows, &d); err != nil {
 			return nil, err
 		}
 		costs = append(costs, k)
@@ -455,4 +455,16 @@ func (m *Memory) finish(c *Compiled, p *Plan, cache int64) error {
 func (m *Memory) Cached(usable int64) (reserved, device int64) {
 	over := max(0, min(m.DeviceBytes-usable, m.DeviceBytes-m.PeakBytes))
 	return m.ReservedBytes - over, m.DeviceBytes - over
+}
+
+// widest is the working set at its larger moment.
+func widest(work *[numMoments][]term, b, s, vocabRows int64, d *[numShards]int64) (int64, error) {
+	var sums [numMoments]int64
+	for i := range work {
+		var err error
+		if sums[i], err = sumTerms(work[i], b, s, vocabRows, d); err != nil {
+			return 0, err
+		}
+	}
+	return addChecked(sums[0], max(sums[1], sums[2]))
 }

@@ -117,6 +117,7 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 			if !apart {
 				try(PhaseHead, held, saved, gradient16, gathered(here)+2*gathered(root)+always+rootHead*compute)
 			}
+			saved -= st.costs[len(c.sections)-1].saved // the final norm is done
 		}
 		g := held
 		if g == 0 {

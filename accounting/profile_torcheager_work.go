@@ -9,24 +9,20 @@ import (
 // torchEagerWork is what backward holds at its widest beside the saved tensors,
 // found by torch's memory tracker on fake tensors. In the loss: the gradients of
 // the negative log-likelihood and of the log-softmax, fp32. In a layer: the moment
-// at which the gated product is taken apart; with eager attention and from some
-// context on, the moment at which the softmax is.
+// at which the gated product is taken apart, or with eager attention the one at
+// which the softmax is, whichever holds more.
 func torchEagerWork(m *arch.Model, r Recipe, s *Section) []Tensor {
 	out := fsdp2Work(m, r, s)
 	t := &tape{model: m, code: &m.Code, recipe: &r}
 	if s.Layer == nil || t.sdpaRuns() {
 		return out
 	}
-	attention := t.softmaxWork(s)
-	from := s.turn(out, attention)
-	if from == 1 {
-		out = nil
-	}
 	for i := range out {
-		out[i].When = When{MaxContext: from - 1}
+		out[i].Moment = 1
 	}
+	attention := t.softmaxWork(s)
 	for i := range attention {
-		attention[i].When = When{MinContext: from}
+		attention[i].Moment = 2
 	}
 	return append(out, attention...)
 }
@@ -81,31 +77,4 @@ func feedForward(component string) bool {
 		return true
 	}
 	return false
-}
-
-// turn is the context from which the activations of the second list are the larger.
-func (s *Section) turn(first, second []Tensor) int64 {
-	size := func(list []Tensor, context int64) (sum float64) {
-		v := s.Values
-		v[SymB], v[SymS] = 1, context
-		for i := range list {
-			if list[i].Shard >= Tokens {
-				sum += list[i].Bytes().Float(&v, 0)
-			}
-		}
-		return sum
-	}
-	low, high := int64(1), int64(1)<<20
-	if size(second, high) <= size(first, high) {
-		return high
-	}
-	for low < high {
-		mid := low + (high-low)/2
-		if size(second, mid) > size(first, mid) {
-			high = mid
-		} else {
-			low = mid + 1
-		}
-	}
-	return low
 }

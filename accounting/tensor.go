@@ -75,6 +75,9 @@ type Tensor struct {
 	// Later marks a working tensor of the head that lives after the loss, in the
 	// backward of the head's own product.
 	Later bool
+	// Moment tells the working tensors of alternative moments apart: of those with a
+	// moment only the larger group counts, beside those without (0).
+	Moment uint8
 	// Copy marks a 16-bit copy of a weight that autocast keeps until backward: it
 	// costs memory like a saved tensor and is counted apart from them.
 	Copy bool
@@ -86,6 +89,9 @@ type Tensor struct {
 	// When limits the sizes at which a saved tensor exists.
 	When When
 }
+
+// numMoments is one more than the largest Tensor.Moment.
+const numMoments = 3
 
 // When says at which micro-batches and contexts a saved tensor exists; the zero
 // value says always. Code takes another path where a batch is a single sequence

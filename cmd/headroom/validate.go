@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"cmp"
 	"fmt"
 	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"headroom/sweep/validate"
 
@@ -28,6 +30,9 @@ GPUs of the median error of each, so that long series of like runs weigh no more
 single ones; "bias" is the median signed error; "rank" is Spearman's correlation within
 a model. The baseline gives every run one constant efficiency.
 
+A table of the tensors that PyTorch's autograd keeps (the columns of
+saved_tensors.csv) is compared with profile torch-eager.
+
 Without --measured the table that the time model was fitted on is read; --hold-out
 shows its error on each family with constants fitted on all the others.`,
 		Example: `  headroom validate
@@ -44,7 +49,15 @@ shows its error on each family with constants fitted on all the others.`,
 					return misuse(fmt.Errorf("%s can not be read: %w", file, err), "give the path of a CSV table of measured runs")
 				}
 				defer f.Close()
-				if measured, bad, err = validate.Read(file, f); err != nil {
+				in := bufio.NewReader(f)
+				if validate.IsSaved(firstLine(in)) {
+					r, err := validate.Saved(file, in)
+					if err != nil {
+						return misuse(err, "the columns are those of saved_tensors.csv")
+					}
+					return s.showValidation(r, nil, rows)
+				}
+				if measured, bad, err = validate.Read(file, in); err != nil {
 					return misuse(err, "a row holds one measured run; an empty cell is unknown")
 				}
 			}
@@ -53,14 +66,7 @@ shows its error on each family with constants fitted on all the others.`,
 			if holdOut {
 				held = validate.Study(measured)
 			}
-			if s.JSON {
-				return s.writeJSON(struct {
-					*validate.Report
-					HeldOut *validate.Holdout `json:"held_out,omitempty"`
-				}{r, held})
-			}
-			s.printValidation(r, held, rows)
-			return nil
+			return s.showValidation(r, held, rows)
 		},
 	}
 	p := cmd.Flags()
@@ -71,6 +77,24 @@ shows its error on each family with constants fitted on all the others.`,
 		panic(err) // the flag was defined above
 	}
 	return cmd
+}
+
+// firstLine looks at the first line without taking it.
+func firstLine(in *bufio.Reader) string {
+	head, _ := in.Peek(4096) // less at the end of the file
+	line, _, _ := strings.Cut(string(head), "\n")
+	return line
+}
+
+func (s *state) showValidation(r *validate.Report, held *validate.Holdout, rows bool) error {
+	if s.JSON {
+		return s.writeJSON(struct {
+			*validate.Report
+			HeldOut *validate.Holdout `json:"held_out,omitempty"`
+		}{r, held})
+	}
+	s.printValidation(r, held, rows)
+	return nil
 }
 
 func (s *state) printValidation(r *validate.Report, held *validate.Holdout, rows bool) {
@@ -86,7 +110,9 @@ func (s *state) printValidation(r *validate.Report, held *validate.Holdout, rows
 	if n := r.Memory.FitsTested; n > 0 {
 		fmt.Fprintf(w, "  runs published as out of memory: %d, of which predicted to fit: %d\n", n, r.Memory.WrongFits)
 	}
-	s.printSummary("Time", &r.Time)
+	if len(r.Time.Families) > 0 {
+		s.printSummary("Time", &r.Time)
+	}
 	if r.Baseline.Scored > 0 {
 		fmt.Fprintf(w, "  one constant efficiency for all runs would err by %s\n", unsigned(r.Baseline.MacroMedian))
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"headroom/accounting"
 	"headroom/hardware"
@@ -194,7 +195,7 @@ func isMemory(metric string) bool {
 	case "allocated_bytes", "reserved_bytes", "device_bytes", "fits":
 		return true
 	}
-	return false
+	return strings.HasPrefix(metric, savedPrefix)
 }
 
 // compareBytes compares the figure that the source's definition names.
