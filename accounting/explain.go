@@ -76,7 +76,7 @@ type FLOPsFields struct {
 	ModelStep          float64            `json:"model_step"`
 	HardwareStep       float64            `json:"hardware_step"`
 	OptimizerStep      float64            `json:"optimizer_step"`
-	SixPT              float64            `json:"rule_of_thumb_6pt"` // 6·P·tokens
+	SixPT              float64            `json:"rule_of_thumb_6pt"` // 6·P·tokens, P the active parameters
 	SixPTError         float64            `json:"rule_of_thumb_error"`
 	ForwardByComponent map[string]float64 `json:"forward_by_component"`
 	OptimizerOps       []OptimizerOpField `json:"optimizer_ops"`
@@ -211,7 +211,7 @@ func (c *Case) flopsFields(k *Compiled, r *Report) FLOPsFields {
 	f := FLOPsFields{
 		Convention: x.Convention.String(), Forward: k.ForwardFLOPs(1, x.Context, x.Convention),
 		ForwardStep: step.Forward, ModelStep: step.Model, HardwareStep: step.Hardware, OptimizerStep: step.Optimizer,
-		SixPT:              6 * float64(k.Counts.Total) * float64(x.GlobalBatch) * float64(x.Context),
+		SixPT:              6 * float64(k.Counts.Active) * float64(x.GlobalBatch) * float64(x.Context),
 		ForwardByComponent: map[string]float64{},
 	}
 	if step.Model > 0 {

@@ -212,7 +212,11 @@ func (s *state) printFLOPs(e *accounting.Explanation) {
 	if f.HardwareStep != f.ModelStep {
 		t.add("hardware: with recomputation", whole(f.HardwareStep), "")
 	}
-	t.add("rule of thumb 6·P·tokens", whole(f.SixPT), fmt.Sprintf("%+.1f %%", 100*f.SixPTError))
+	rule := "rule of thumb 6·P·tokens"
+	if e.Parameters.Active < e.Parameters.Total {
+		rule = "rule of thumb 6·P·tokens, P active"
+	}
+	t.add(rule, whole(f.SixPT), fmt.Sprintf("%+.1f %%", 100*f.SixPTError))
 	var each int64
 	for _, op := range f.OptimizerOps {
 		each += op.Each
