@@ -54,7 +54,8 @@ func Create(fsys FS, dir string, plan Plan) (*Dataset, error) {
 	if found.RunID != d.runID {
 		return nil, &OtherStudyError{Dir: dir, Diff: diffPlans(found, plan)}
 	}
-	return d, nil
+	// Tools that copy a dataset tend to leave out folders that are empty.
+	return d, d.layFolders()
 }
 
 // Open opens a dataset for reading, complete or not. It returns a
@@ -92,10 +93,8 @@ func (d *Dataset) lay() error {
 			return &NotDatasetError{Dir: d.dir, Found: name}
 		}
 	}
-	for _, sub := range []string{tempDir, dataDir, markerDir} {
-		if err := d.fs.Mkdir(filepath.Join(d.dir, sub)); err != nil {
-			return ioError("making", filepath.Join(d.dir, sub), err)
-		}
+	if err := d.layFolders(); err != nil {
+		return err
 	}
 	if err := d.fs.SyncDir(d.dir); err != nil {
 		return ioError("syncing", d.dir, err)
@@ -113,6 +112,16 @@ func (d *Dataset) lay() error {
 	err = publish(d.fs, d.temp("plan", ".json"), path, b, false)
 	if err != nil && !errors.Is(err, fs.ErrExist) { // another process may have been faster
 		return ioError("writing", path, err)
+	}
+	return nil
+}
+
+// layFolders makes the folders that are not there yet.
+func (d *Dataset) layFolders() error {
+	for _, sub := range []string{tempDir, dataDir, markerDir} {
+		if err := d.fs.Mkdir(filepath.Join(d.dir, sub)); err != nil {
+			return ioError("making", filepath.Join(d.dir, sub), err)
+		}
 	}
 	return nil
 }
@@ -186,11 +195,14 @@ func (d *Dataset) Marker(part int) (Marker, error) {
 	if err := m.check(&d.plan, d.runID, part); err != nil {
 		return Marker{}, &DamagedError{Part: -1, Path: path, Err: err}
 	}
+	if intact, err := m.encode(); err != nil || !bytes.Equal(b, intact) {
+		return Marker{}, &DamagedError{Part: -1, Path: path, Err: errors.New("it is not what was committed")}
+	}
 	return m, nil
 }
 
 // Done tells whether a part is committed: its marker holds, and its file is
-// there with the size the marker states. ([Dataset.Verify] checks the hash.) A
+// there with the size the marker states. ([Dataset.Sound] compares every byte.) A
 // part that is not done can be written, whatever the reason.
 func (d *Dataset) Done(part int) (bool, error) {
 	_, done, err := d.committed(part)

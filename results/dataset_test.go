@@ -364,11 +364,58 @@ func TestLostAndDamagedFiles(t *testing.T) {
 		f(name, short)
 	}
 	f("_plan.json", gone)
+	for _, folder := range []string{tempDir, dataDir, markerDir} {
+		delete(m.dirs, filepath.Join("out", folder))
+		_, err := build(m, "out", plan)
+		require.NoError(t, err, folder)
+		requireFiles(t, want, m.files(), folder)
+	}
+	// Any flipped bit of a marker is seen, and no bit of it can make a part pass
+	// for another.
+	marker := m.dirs[filepath.Join("out", markerDir)].live["00001.json"].data
+	for i := range marker {
+		f("_committed/00001.json", func(file *memFile) *memFile {
+			data := slices.Clone(file.data)
+			data[i] ^= 1 << (i % 8)
+			return &memFile{data: data}
+		})
+	}
 
 	m.dirs["out"].live[planName].data = []byte(`{"run_id": "x"`)
 	_, err = Create(m, "out", plan)
 	_, ok := errors.AsType[*DamagedError](err)
 	require.True(t, ok, err)
+}
+
+// A part whose file holds other bytes of the same number is done, but not sound.
+func TestRewrite(t *testing.T) {
+	m := newMemFS()
+	plan := testPlan(100, 50)
+	_, err := build(m, "out", plan)
+	require.NoError(t, err)
+	want := m.files()
+	d, err := Create(m, "out", plan)
+	require.NoError(t, err)
+	sound := func(want bool) {
+		t.Helper()
+		got, err := d.Sound(t.Context(), 1)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	sound(true)
+	file := m.dirs[filepath.Join("out", dataDir)].live["part-00001.parquet"]
+	file.data = slices.Clone(file.data)
+	file.data[len(file.data)/2] ^= 1
+	done, err := d.Done(1)
+	require.NoError(t, err)
+	require.True(t, done)
+	sound(false)
+	_, err = d.RewritePart(1, fillPart(d, 1))
+	require.NoError(t, err)
+	sound(true)
+	requireFiles(t, want, m.files(), "rewritten")
+	_, err = d.RewritePart(2, fillPart(d, 1))
+	require.EqualError(t, err, "results: part 2 of 2")
 }
 
 func TestNondeterminism(t *testing.T) {

@@ -27,12 +27,14 @@ func (e *IOError) Hint() string {
 	switch {
 	case errors.Is(e.Err, syscall.ENOSPC), errors.Is(e.Err, syscall.EDQUOT):
 		return "free some space and run the same command again: committed parts are kept"
-	case errors.Is(e.Err, syscall.ENOTDIR):
+	case errors.Is(e.Err, syscall.ENOTDIR), e.Op == "making" && errors.Is(e.Err, fs.ErrExist): // the second: a link to nowhere
 		return "a file stands where a directory is needed: choose another output directory, or move the file away"
 	case errors.Is(e.Err, fs.ErrPermission), errors.Is(e.Err, syscall.EROFS):
 		return "make the directory accessible, or choose another output directory"
 	case errors.Is(e.Err, fs.ErrNotExist):
 		return "check the path"
+	case errors.Is(e.Err, syscall.ENAMETOOLONG), errors.Is(e.Err, syscall.ELOOP), errors.Is(e.Err, syscall.EINVAL):
+		return "choose another output directory"
 	case e.Op == "reading":
 		return "check the disk or the mount, then run the same command again"
 	default:
@@ -141,7 +143,7 @@ func (e *DamagedError) Hint() string {
 	if e.Part < 0 {
 		return "remove the file and run the same sweep again"
 	}
-	return "remove the file and run the same sweep again: it makes this part anew"
+	return "run the same sweep again: it makes this part anew"
 }
 
 // ColumnError reports a name that is no column.

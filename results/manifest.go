@@ -43,6 +43,23 @@ type Marker struct {
 	Bytes     int64  `json:"bytes"`
 	SHA256    string `json:"sha256"`
 	Counts
+	// Seal is the hash of the marker's other fields: a marker with a flipped bit
+	// must not pass for one of a part that was made differently.
+	Seal string `json:"marker_sha256,omitempty"`
+}
+
+// encode seals a marker and writes it as it stands in a dataset, the same bytes
+// for the same marker.
+func (m *Marker) encode() ([]byte, error) {
+	sealed := *m
+	sealed.Seal = ""
+	b, err := encodeJSON(sealed)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(b)
+	sealed.Seal = hex.EncodeToString(sum[:])
+	return encodeJSON(sealed)
 }
 
 // Manifest describes a complete dataset.
@@ -57,7 +74,7 @@ type Manifest struct {
 	// dataset's content.
 	SHA256 string `json:"sha256"`
 	Counts
-	// Parts are the markers in order, without the run id.
+	// Parts are the markers in order, without the run id and their seals.
 	Parts []Marker `json:"parts"`
 }
 
@@ -74,7 +91,7 @@ func newManifest(p Plan, markers []Marker) Manifest {
 		m.Bytes += part.Bytes
 		m.add(part.Counts)
 		_, _ = io.WriteString(h, part.SHA256+"\n") // a hash does not fail
-		part.RunID = ""
+		part.RunID, part.Seal = "", ""
 		m.Parts = append(m.Parts, part)
 	}
 	m.SHA256 = hex.EncodeToString(h.Sum(nil))

@@ -202,6 +202,20 @@ func (d *Dataset) WritePart(part int, fill func(*PartWriter) error) (Marker, err
 	if m, done, err := d.committed(part); done || err != nil {
 		return m, err
 	}
+	return d.makePart(part, fill)
+}
+
+// RewritePart is [Dataset.WritePart] for a part whose file is not sound: a new
+// file takes its place.
+func (d *Dataset) RewritePart(part int, fill func(*PartWriter) error) (Marker, error) {
+	if part < 0 || part >= d.parts {
+		return Marker{}, fmt.Errorf("results: part %d of %d", part, d.parts)
+	}
+	return d.makePart(part, fill)
+}
+
+// makePart writes and commits a part, whatever is there.
+func (d *Dataset) makePart(part int, fill func(*PartWriter) error) (Marker, error) {
 	temp := d.temp(d.number(part), ".parquet")
 	m, err := d.encodePart(part, temp, fill)
 	if err != nil {
@@ -273,7 +287,7 @@ func (d *Dataset) commitPart(m Marker, temp string) error {
 	if err := d.fs.SyncDir(filepath.Dir(path)); err != nil {
 		return ioError("syncing", filepath.Dir(path), err)
 	}
-	b, err := encodeJSON(m)
+	b, err := m.encode()
 	if err != nil {
 		return fmt.Errorf("results: marker: %w", err)
 	}

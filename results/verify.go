@@ -1,8 +1,10 @@
 package results
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 )
@@ -74,16 +76,42 @@ func (d *Dataset) Verify(ctx context.Context) (Verification, error) {
 	return v, nil
 }
 
-// verifyManifest compares the manifest, if there is one, with the markers.
+// verifyManifest compares the manifest, if there is one, with the markers, from
+// which every byte of it follows.
 func (d *Dataset) verifyManifest(markers []Marker) error {
 	s, err := d.Summary()
 	if err != nil || !s.Complete || len(markers) < d.parts {
 		return err
 	}
-	if want := newManifest(d.plan, markers); s.SHA256 != want.SHA256 || s.Rows != want.Rows {
-		return &DamagedError{Part: -1, Path: filepath.Join(d.dir, successName), Err: errors.New("it does not agree with the markers")}
+	want := newManifest(d.plan, markers)
+	want.RunID = d.runID
+	b, err := encodeJSON(want)
+	if err != nil {
+		return fmt.Errorf("results: manifest: %w", err)
+	}
+	path := filepath.Join(d.dir, successName)
+	held, err := readFile(d.fs, path)
+	if err != nil {
+		return ioError("reading", path, err)
+	}
+	if !bytes.Equal(held, b) {
+		return &DamagedError{Part: -1, Path: path, Err: errors.New("it does not agree with the markers")}
 	}
 	return nil
+}
+
+// Sound tells whether a part is done and its file holds, byte for byte, what was
+// committed. The error is one of the file system or the context.
+func (d *Dataset) Sound(ctx context.Context, part int) (bool, error) {
+	m, done, err := d.committed(part)
+	if !done || err != nil {
+		return false, err
+	}
+	err = d.verifyPart(ctx, m)
+	if _, damaged := errors.AsType[*DamagedError](err); damaged {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // Discard removes damaged files, so that the next sweep of the same study makes

@@ -9,6 +9,7 @@ type Progress struct {
 	cases, caseTotal    atomic.Int64
 	parts, partsTotal   atomic.Int64
 	resumed             atomic.Int64 // parts that were committed before
+	damaged             atomic.Int64 // parts that were committed and are made anew
 	fits, oom, ruledOut atomic.Int64
 	internal            atomic.Int64
 	bytes               atomic.Int64
@@ -22,6 +23,7 @@ type Snapshot struct {
 	Parts         int64 `json:"parts"`       // committed in this run
 	PartsTotal    int64 `json:"parts_total"` // of this run, those resumed left out
 	Resumed       int64 `json:"resumed"`     // parts committed before this run
+	Damaged       int64 `json:"damaged"`     // parts whose file did not hold what was committed
 	Fits          int64 `json:"fits"`
 	OOM           int64 `json:"oom"`
 	RuledOut      int64 `json:"ruled_out"`
@@ -33,7 +35,7 @@ type Snapshot struct {
 func (p *Progress) Snapshot() Snapshot {
 	return Snapshot{
 		Cases: p.cases.Load(), CasesTotal: p.caseTotal.Load(), Parts: p.parts.Load(), PartsTotal: p.partsTotal.Load(),
-		Resumed: p.resumed.Load(), Fits: p.fits.Load(), OOM: p.oom.Load(), RuledOut: p.ruledOut.Load(),
+		Resumed: p.resumed.Load(), Damaged: p.damaged.Load(), Fits: p.fits.Load(), OOM: p.oom.Load(), RuledOut: p.ruledOut.Load(),
 		InternalError: p.internal.Load(), Bytes: p.bytes.Load(),
 	}
 }

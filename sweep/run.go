@@ -65,7 +65,8 @@ type Summary struct {
 	Complete bool             `json:"complete"` // every part is committed and the manifest written
 	Parts    int              `json:"parts"`    // of the study
 	Done     int              `json:"parts_done"`
-	Resumed  int              `json:"parts_resumed"` // of this run's share, committed before it
+	Resumed  int              `json:"parts_resumed"` // of this run's share, committed before it and sound
+	Damaged  int              `json:"parts_damaged"` // of this run's share, committed before it and made anew
 	Written  int              `json:"parts_written"` // by this run
 	Rows     int64            `json:"rows"`          // in committed parts
 	Cases    int64            `json:"cases"`         // evaluated in committed parts
@@ -106,31 +107,25 @@ func Run(ctx context.Context, s *Study, opt Options) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	missing, err := ds.Missing()
-	if err != nil {
-		return Summary{}, err
-	}
 	r := runner{engine: e, opt: opt, dataset: ds}
-	lacking := 0
-	for _, part := range missing {
-		if opt.Shard.has(part) {
-			r.todo = append(r.todo, part)
-			lo, hi := ds.Range(part)
-			opt.Progress.caseTotal.Add(hi - lo)
-			lacking++
+	todo, share, err := resume(ctx, ds, opt)
+	if err != nil {
+		sum, sumErr := r.summary()
+		return sum, errors.Join(err, sumErr)
+	}
+	r.todo = todo
+	for _, t := range todo {
+		lo, hi := ds.Range(t.part)
+		opt.Progress.caseTotal.Add(hi - lo)
+		if t.damaged {
+			opt.Progress.damaged.Add(1)
 		}
 	}
-	share := 0
-	for part := range ds.Parts() {
-		if opt.Shard.has(part) {
-			share++
-		}
-	}
-	opt.Progress.partsTotal.Store(int64(lacking))
-	opt.Progress.resumed.Store(int64(share - lacking))
+	opt.Progress.partsTotal.Store(int64(len(todo)))
+	opt.Progress.resumed.Store(int64(share - len(todo)))
 	runErr := r.run(ctx)
 	sum, err := r.summary()
-	sum.Resumed = share - lacking
+	sum.Resumed, sum.Damaged = share-len(todo), int(opt.Progress.damaged.Load())
 	return sum, errors.Join(runErr, err)
 }
 
@@ -157,7 +152,7 @@ type runner struct {
 	*engine
 	opt     Options
 	dataset *results.Dataset
-	todo    []int
+	todo    []task
 	taken   atomic.Int64 // parts of todo that a worker has begun
 	written atomic.Int64
 
@@ -202,7 +197,12 @@ func (r *runner) work(ctx context.Context) error {
 		if i >= len(r.todo) {
 			return nil
 		}
-		m, err := r.dataset.WritePart(r.todo[i], func(w *results.PartWriter) error { return r.part(v, r.todo[i], w) })
+		t := r.todo[i]
+		write := r.dataset.WritePart
+		if t.damaged {
+			write = r.dataset.RewritePart
+		}
+		m, err := write(t.part, func(w *results.PartWriter) error { return r.part(v, t.part, w) })
 		if err != nil {
 			return err
 		}

@@ -248,6 +248,9 @@ func (s *state) tellRun(study *sweep.Study, a *sweepAnswer, shard sweep.Shard) {
 	if a.Resumed > 0 && a.Written > 0 {
 		fmt.Fprintf(s.Stderr, "resumed: %s were committed before\n", plural(int64(a.Resumed), "part"))
 	}
+	if a.Damaged > 0 {
+		fmt.Fprintf(s.Stderr, "made anew: %s did not hold what was committed\n", plural(int64(a.Damaged), "part"))
+	}
 	if !a.Complete {
 		note := "other shards are still to come"
 		if shard.Count <= 1 {
