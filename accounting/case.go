@@ -23,6 +23,13 @@ type Options struct {
 	Profile, Recipe, Optimizer          string
 	Attention, Recompute, Loss, Dropout string
 	Schedule                            string
+	Softmax                             SoftmaxKernel
+
+	// Code, where it is given, takes the place of the profile of that name.
+	Code *Profile
+	// VocabMultiple is how many rows each tensor-parallel rank's vocabulary is padded
+	// to a multiple of; 0 = the profile's own.
+	VocabMultiple int64
 
 	UsableBytes int64  // what the accelerator offers; 0 = not asked
 	Convention  string // causal or full; empty = the profile's own
@@ -60,6 +67,14 @@ func (o Options) Resolve() (*Case, error) {
 		fail(err)
 		c.Profile = &seedProfile
 	}
+	if o.Code != nil {
+		c.Profile = o.Code
+	}
+	if o.VocabMultiple > 0 {
+		padded := *c.Profile
+		padded.memory.vocabMultiple = o.VocabMultiple
+		c.Profile = &padded
+	}
 	if o.WithEmbedding && len(c.Profile.Leave) > 0 {
 		whole := *c.Profile
 		whole.Leave = nil
@@ -74,6 +89,7 @@ func (o Options) Resolve() (*Case, error) {
 	fail(err)
 	r.Recompute, err = ParseRecompute(orDefault(o.Recompute, "none"))
 	fail(err)
+	r.Softmax = o.Softmax
 	r.Loss, err = ParseLoss(orDefault(o.Loss, "eager"))
 	fail(err)
 	if o.Dropout != "" {

@@ -7,8 +7,11 @@ type Setting struct {
 	GPUs        int64
 	UsableBytes int64 // what a process can allocate; 0 = no limit asked
 	Convention  Convention
-	Machine     *Machine // what to time the step on; nil = not asked
-	Timer       *Timer   // keeps times between cases; nil = every case for itself
+	// FirstStep asks for the very first step, whose forward and backward run before
+	// the optimizer has made its moments.
+	FirstStep bool
+	Machine   *Machine // what to time the step on; nil = not asked
+	Timer     *Timer   // keeps times between cases; nil = every case for itself
 }
 
 // A Report is the answer for one case. It is plain data and holds no pointers,

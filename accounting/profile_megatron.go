@@ -64,6 +64,11 @@ func megatronSaved(m *arch.Model, r Recipe, s *Section, unfused bool) {
 	switch s.Role {
 	case RoleEmbedding:
 		s.keep("token_embedding", Tensor{Name: "tokens", Shape: []Expr{Prod(SymB), Prod(SymS)}, DType: Int64, Shard: Tokens, Source: core + "/../models/common/embeddings"})
+		s.keep("token_embedding", Tensor{Name: "outside_mask", Shape: []Expr{Prod(SymB), Prod(SymS)}, DType: Bool, Shard: Tokens, When: When{Parallel: true}, Source: core + "/../tensor_parallel/layers.py: VocabParallelEmbedding"})
+		if width := rotaryWidth(m); r.Recompute == RecomputeFull && width > 0 {
+			// An argument of the checkpointed layers.
+			s.keep("token_embedding", Tensor{Name: "rotary_angles", Shape: []Expr{Prod(SymS), Int(width)}, DType: FP32, Shard: Tokens, Source: core + "/../models/common/embeddings/rotary_pos_embedding.py"})
+		}
 		s.keep("position_embedding", Tensor{Name: "positions", Shape: []Expr{Prod(SymB), Prod(SymS)}, DType: Int64, Shard: Tokens, Source: core + "/../models/common/embeddings"})
 		if r.Dropout > 0 {
 			keep("token_embedding", "dropout_mask", Bool, TokensSP, "/../models/common/embeddings", symD)
@@ -111,11 +116,24 @@ func megatronSaved(m *arch.Model, r Recipe, s *Section, unfused bool) {
 	}
 }
 
+// rotaryWidth is the width of the rotary part of a head, 0 where no layer has one.
+func rotaryWidth(m *arch.Model) (width int64) {
+	for _, k := range m.Sequence {
+		width = max(width, m.Kinds[k].Attention.RotaryDim)
+	}
+	return width
+}
+
+// maxFusedSoftmax is the longest row that the fused softmax kernel takes
+// (megatron/core/fusions/fused_softmax.py, is_kernel_available).
+const maxFusedSoftmax = 4096
+
 type keepFunc func(component, name string, dt DType, shard Shard, source string, shape ...Expr)
 
 // megatronAttention follows attention.py: the fused qkv projection, rotary
 // positions, core attention and the output projection.
 func megatronAttention(r Recipe, s *Section, keep keepFunc, norm func(string, Expr, Shard, arch.NormKind), half DType, unfused bool) {
+	const core = "megatron/core/transformer"
 	const source = "/attention.py"
 	a := &s.Layer.Attention
 	q, k, v := Prod(SymH, SymK), Prod(SymG, SymK), Prod(SymG, SymKV)
@@ -183,6 +201,14 @@ func megatronAttention(r Recipe, s *Section, keep keepFunc, norm func(string, Ex
 		}
 	default:
 		scores := Prod(SymH, SymS)
+		if r.Softmax != SoftmaxFused {
+			// Without the fused kernel masked_fill keeps the causal mask.
+			mask := Tensor{Name: "causal_mask", Shape: []Expr{Prod(SymS), Prod(SymS)}, DType: Bool, Shard: Tokens, Source: core + "/../fusions/fused_softmax.py"}
+			if r.Softmax == SoftmaxByLength && half != FP32 {
+				mask.When.MinContext = maxFusedSoftmax + 1
+			}
+			s.keep("softmax", mask)
+		}
 		keep("softmax", "probabilities", half, TokensTP, "/../fusions/fused_softmax.py", scores)
 		if r.Dropout > 0 {
 			keep("softmax", "dropout_mask", Bool, TokensTP, "/dot_product_attention.py", scores)

@@ -149,6 +149,16 @@ func ParseAttention(name string) (AttentionKernel, error) {
 	return 0, unknown("attention", name, []string{"flash", "unfused"})
 }
 
+// SoftmaxKernel is the code of Megatron's causal softmax where attention is unfused.
+type SoftmaxKernel uint8
+
+// Softmax kernels.
+const (
+	SoftmaxByLength SoftmaxKernel = iota // the fused kernel where it can run
+	SoftmaxFused                         // the fused kernel
+	SoftmaxTorch                         // PyTorch's, of scores filled in with a mask
+)
+
 // Recompute says what backward computes again instead of keeping.
 type Recompute uint8
 
@@ -203,7 +213,8 @@ type Recipe struct {
 	Attention AttentionKernel
 	Recompute Recompute
 	Loss      LossKernel
-	Dropout   float64 // probability; 0 = off
+	Dropout   float64       // probability; 0 = off
+	Softmax   SoftmaxKernel // of Megatron's unfused attention
 }
 
 func names[T any](all []T, name func(T) string) []string {

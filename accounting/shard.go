@@ -31,7 +31,7 @@ func sumTerms(terms []term, b, s, vocabRows int64, d *[numShards]int64) (int64, 
 	var sum int64
 	for i := range terms {
 		t := &terms[i]
-		if !t.when.Holds(b, s) {
+		if !t.when.Holds(b, s, d[ByTP]) {
 			continue
 		}
 		x := t.coef

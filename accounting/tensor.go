@@ -99,11 +99,13 @@ const numMoments = 3
 type When struct {
 	MaxBatch, MinBatch     int64 // 0 = no limit
 	MaxContext, MinContext int64 // 0 = no limit
+	Parallel               bool  // only where tensor parallelism cuts the model
 }
 
-// Holds says whether b sequences of s tokens are within the limits.
-func (w When) Holds(b, s int64) bool {
-	return b >= w.MinBatch && s >= w.MinContext &&
+// Holds says whether b sequences of s tokens on tp tensor-parallel ranks are
+// within the limits.
+func (w When) Holds(b, s, tp int64) bool {
+	return b >= w.MinBatch && s >= w.MinContext && (tp > 1 || !w.Parallel) &&
 		(w.MaxBatch == 0 || b <= w.MaxBatch) && (w.MaxContext == 0 || s <= w.MaxContext)
 }
 

@@ -30,8 +30,10 @@ GPUs of the median error of each, so that long series of like runs weigh no more
 single ones; "bias" is the median signed error; "rank" is Spearman's correlation within
 a model. The baseline gives every run one constant efficiency.
 
-A table of the tensors that PyTorch's autograd keeps (the columns of
-saved_tensors.csv) is compared with profile torch-eager.
+Tables of exact bytes, read off a framework's own code on fake tensors, are told by
+their columns: what PyTorch's autograd keeps of Hugging Face models (saved_tensors.csv)
+is compared with profile torch-eager, peaks of torchtitan's steps (fsdp_peaks.csv) with
+fsdp2, and what Megatron-Core keeps by module (megatron_saved.csv) with megatron.
 
 Without --measured the table that the time model was fitted on is read; --hold-out
 shows its error on each family with constants fitted on all the others.`,
@@ -50,10 +52,10 @@ shows its error on each family with constants fitted on all the others.`,
 				}
 				defer f.Close()
 				in := bufio.NewReader(f)
-				if validate.IsSaved(firstLine(in)) {
-					r, err := validate.Saved(file, in)
+				if validate.IsExact(firstLine(in)) {
+					r, err := validate.Exact(file, in)
 					if err != nil {
-						return misuse(err, "the columns are those of saved_tensors.csv")
+						return misuse(err, "the columns are those of saved_tensors.csv, fsdp_peaks.csv or megatron_saved.csv")
 					}
 					return s.showValidation(r, nil, rows)
 				}

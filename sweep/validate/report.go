@@ -37,6 +37,9 @@ type Row struct {
 	// the predicted step over the measured one, whatever the metric.
 	Time  *accounting.Time `json:"-"`
 	Ratio float64          `json:"step_ratio,omitempty"`
+	// Phase and MeasuredPhase say at which moment of the step a peak is.
+	Phase         string `json:"phase,omitempty"`
+	MeasuredPhase string `json:"measured_phase,omitempty"`
 	// Low and High are the error bar, in the metric's unit.
 	Low  float64 `json:"low,omitempty"`
 	High float64 `json:"high,omitempty"`
@@ -191,11 +194,7 @@ func (m *Measurement) quantities(s *Source) []quantity {
 }
 
 func isMemory(metric string) bool {
-	switch metric {
-	case "allocated_bytes", "reserved_bytes", "device_bytes", "fits":
-		return true
-	}
-	return strings.HasPrefix(metric, savedPrefix)
+	return metric == "fits" || metric == parametersMetric || strings.Contains(metric, "_bytes")
 }
 
 // compareBytes compares the figure that the source's definition names.

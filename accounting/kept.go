@@ -1,0 +1,50 @@
+package accounting
+
+// A Kept is one tensor that autograd keeps for backward, as often as it occurs.
+type Kept struct {
+	Section, Component string
+	Role               Role
+	Count              int64 // sections of that kind
+	Tensor             Tensor
+	Bytes              int64 // of one, on one rank of the plan, one micro-batch
+}
+
+// Kept lists every tensor that autograd keeps for backward of the whole model, one
+// micro-batch, as the plan cuts it; the plan must have passed [Compiled.Check]. On
+// a plan of one pipeline stage, Count·Bytes over the list is
+// [Memory.SavedTotalBytes] where copies of weights and what kernels keep of their
+// own are left out, but for rounding up where a divisor does not divide.
+func (c *Case) Kept() ([]Kept, error) {
+	k, err := c.Compile()
+	if err != nil {
+		return nil, err
+	}
+	x := &c.Setting
+	l := k.Ledger.At(x.MicroBatch, x.Context, x.Plan.TP)
+	rows := k.vocabRows(&x.Plan)
+	var out []Kept
+	for i := range l.Sections {
+		s := &l.Sections[i]
+		d := divisors(&x.Plan, k.sections[i].kvHeads)
+		for j := range s.Components {
+			comp := &s.Components[j]
+			for _, t := range comp.Saved {
+				n, err := t.rankBytes(s, x, rows, &d)
+				if err != nil {
+					return nil, err
+				}
+				out = append(out, Kept{Section: s.Name, Component: comp.Name, Role: s.Role, Count: s.Count, Tensor: t, Bytes: n})
+			}
+		}
+	}
+	return out, nil
+}
+
+// rankBytes is the size of one activation on one rank.
+func (t *Tensor) rankBytes(s *Section, x *Setting, vocabRows int64, d *[numShards]int64) (int64, error) {
+	var terms []term
+	if err := addTerms(&terms, s, t); err != nil {
+		return 0, err
+	}
+	return sumTerms(terms, x.MicroBatch, x.Context, vocabRows, d)
+}
