@@ -88,9 +88,20 @@ func (e *partEncoder) write(row *Row) error {
 }
 
 func (e *partEncoder) flush() error {
-	_, err := e.parquet.Write(e.batch)
+	rows := e.batch
 	e.batch = e.batch[:0]
-	return err
+	for begin, end := 0, 0; begin < len(rows); {
+		step := wholeNulls(rows[end:])
+		end += step
+		if step == encoderRows && end < len(rows) {
+			continue // steps that need no cut go together
+		}
+		if _, err := e.parquet.Write(rows[begin:end]); err != nil {
+			return err
+		}
+		begin = end
+	}
+	return nil
 }
 
 // close ends the file. It must be called once only.
