@@ -17,6 +17,8 @@ type Options struct {
 	Tokens                           int64
 	GPUs                             int64
 	TP, PP, VPP, CP, EP, ETP, DP     int64
+	FirstLayers, LastLayers          int64 // of the first and the last pipeline stage; 0 = as the others
+	Replicas                         int64 // groups of data-parallel ranks that hold all shards each (HSDP)
 	SP                               *bool
 	ZeRO                             *int64
 
@@ -122,6 +124,9 @@ func (o Options) Resolve() (*Case, error) {
 		{"ep", o.EP},
 		{"etp", o.ETP},
 		{"dp", o.DP},
+		{"dp-replicate", o.Replicas},
+		{"decoder-first-pipeline-num-layers", o.FirstLayers},
+		{"decoder-last-pipeline-num-layers", o.LastLayers},
 	} {
 		if n.value < 0 {
 			fail(fmt.Errorf("%s is %d: write a positive number", n.name, n.value))
@@ -135,7 +140,7 @@ func (o Options) Resolve() (*Case, error) {
 	}
 
 	p := &x.Plan
-	*p = Plan{TP: max(o.TP, 1), PP: max(o.PP, 1), VPP: max(o.VPP, 1), CP: max(o.CP, 1), EP: max(o.EP, 1), DP: o.DP, Schedule: schedule}
+	*p = Plan{TP: max(o.TP, 1), PP: max(o.PP, 1), VPP: max(o.VPP, 1), CP: max(o.CP, 1), EP: max(o.EP, 1), DP: o.DP, Schedule: schedule, FirstLayers: o.FirstLayers, LastLayers: o.LastLayers, Replicas: o.Replicas}
 	inner := p.TP * p.PP * p.CP
 	x.GPUs = o.GPUs
 	switch {

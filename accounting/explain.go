@@ -51,6 +51,9 @@ type CaseFields struct {
 	DP           int64   `json:"dp"`
 	ZeRO         int64   `json:"zero"`
 	Schedule     string  `json:"schedule"`
+	Replicas     int64   `json:"dp_replicate"`
+	FirstLayers  int64   `json:"first_stage_layers,omitempty"`
+	LastLayers   int64   `json:"last_stage_layers,omitempty"`
 	Recipe       string  `json:"recipe"`
 	Profile      string  `json:"profile"`
 	Optimizer    string  `json:"optimizer"`
@@ -196,7 +199,7 @@ func (c *Case) fields(r *Report) CaseFields {
 	return CaseFields{
 		Model: c.Model.Name, ModelType: c.Model.Type, Layers: c.Model.Layers(),
 		Context: x.Context, MicroBatch: x.MicroBatch, GlobalBatch: x.GlobalBatch, MicroBatches: r.MicroBatches, GPUs: x.GPUs,
-		TP: p.TP, SP: p.SP, PP: p.PP, VPP: p.VPP, CP: p.CP, EP: p.EP, ETP: p.ETP, DP: p.DP, ZeRO: p.ZeRO, Schedule: p.Schedule.String(),
+		TP: p.TP, SP: p.SP, PP: p.PP, VPP: p.VPP, CP: p.CP, EP: p.EP, ETP: p.ETP, DP: p.DP, ZeRO: p.ZeRO, Schedule: p.Schedule.String(), Replicas: max(p.Replicas, 1), FirstLayers: p.FirstLayers, LastLayers: p.LastLayers,
 		Recipe: c.Recipe.Precision.Name, Profile: c.Profile.Name, Optimizer: c.Recipe.Optimizer.Name,
 		Attention: c.Recipe.Attention.String(), Recompute: c.Recipe.Recompute.String(), Loss: c.Recipe.Loss.String(), Dropout: c.Recipe.Dropout,
 	}

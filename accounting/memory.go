@@ -117,7 +117,7 @@ type stage struct {
 // memory finds the worst stage and phase.
 func (c *Compiled) memory(x *Setting, out *Memory) error {
 	var space sectionCosts
-	st := stage{x: x, rows: c.vocabRows(&x.Plan), ranks: x.Plan.DP * x.Plan.CP}
+	st := stage{x: x, rows: c.vocabRows(&x.Plan), ranks: x.Plan.ShardRanks()}
 	var err error
 	if st.costs, err = c.price(&st, space[:0]); err != nil {
 		return err
@@ -143,7 +143,7 @@ func (c *Compiled) memory(x *Setting, out *Memory) error {
 // passed [Compiled.Check].
 func (c *Compiled) StageMemory(x *Setting, q int64, m *Memory) error {
 	var space sectionCosts
-	st := stage{x: x, rows: c.vocabRows(&x.Plan), ranks: x.Plan.DP * x.Plan.CP}
+	st := stage{x: x, rows: c.vocabRows(&x.Plan), ranks: x.Plan.ShardRanks()}
 	var err error
 	if st.costs, err = c.price(&st, space[:0]); err != nil {
 		return err
@@ -186,15 +186,15 @@ func (c *Compiled) stageMemory(st stage, q int64, m *Memory) error {
 	st.q, m.Stage = q, q
 	micro := x.MicroBatches(p)
 	var size [maxChunks]int64 // what one micro-batch leaves in each chunk
-	if q == 0 {
+	if p.first(q) {
 		for _, i := range c.first {
 			if err := c.hold(&st, i, 1, &size[0], m); err != nil {
 				return err
 			}
 		}
 	}
-	for j := range p.VPP {
-		lo, hi := stageLayers(c.limits.layers, p.PP*p.VPP, j*p.PP+q)
+	for j := range p.chunks() {
+		lo, hi := p.chunkLayers(c.limits.layers, q, j)
 		for i := lo; i < hi; {
 			// Equal layers in a row are counted together.
 			n := min(c.runs[i], hi-i)
@@ -205,15 +205,18 @@ func (c *Compiled) stageMemory(st stage, q int64, m *Memory) error {
 		}
 	}
 	var err error
-	if p.VPP == 1 {
+	switch {
+	case p.Schedule.folded():
+		st.saved, err = p.Schedule.foldedPeak(p.PP, q, micro, size[:2])
+	case p.VPP == 1:
 		st.saved, err = mulChecked(size[0], p.Schedule.inFlight(p.PP, q, micro))
-	} else {
+	default:
 		st.saved, err = interleavedPeak(p.PP, q, micro, size[:p.VPP])
 	}
 	if err != nil {
 		return err
 	}
-	last := q == p.PP-1
+	last := p.last(q)
 	if last {
 		if err := c.holdHead(&st, m); err != nil {
 			return err
@@ -279,7 +282,7 @@ func (c *Compiled) holdHead(st *stage, m *Memory) error {
 	m.WeightCopiesBytes += k.copies
 	st.saved, err = addChecked(st.saved, k.saved)
 	// A tied head on another stage than the embedding holds its own copy of the table.
-	if c.Ledger.Model.Head.Tied && st.x.Plan.PP > 1 && !c.Ledger.Profile.excluded("token_embedding") {
+	if c.Ledger.Model.Head.Tied && !st.x.Plan.first(st.q) && !c.Ledger.Profile.excluded("token_embedding") {
 		copied := c.Ledger.Model.Embedding.Width * st.rows
 		st.dense += copied
 		st.denseShard += ceilDiv(copied, st.ranks)
@@ -293,7 +296,7 @@ func (c *Compiled) holdHead(st *stage, m *Memory) error {
 // buffers pad the sum.
 func (c *Compiled) shards(st *stage, cs *compiledSection, dense, expert int64) (ds, es int64) {
 	p := &st.x.Plan
-	es = ceilDiv(expert, max(p.ExpertDP(), 1))
+	es = ceilDiv(expert, p.ExpertShardRanks())
 	if c.Ledger.Profile.memory.style != styleAutograd || p.TP > 1 || st.ranks == 1 {
 		return ceilDiv(dense, st.ranks), es
 	}
@@ -316,7 +319,7 @@ func (c *Compiled) bufferPeak(st *stage, m *Memory) error {
 	moments := st.denseMoments + st.expertMoments
 	if p.ZeRO >= 1 {
 		master = shard
-		moments = ceilDiv(st.denseMoments, st.ranks) + ceilDiv(st.expertMoments, max(p.ExpertDP(), 1))
+		moments = ceilDiv(st.denseMoments, st.ranks) + ceilDiv(st.expertMoments, p.ExpertShardRanks())
 	}
 	if p.ZeRO >= 2 {
 		gradients = shard
@@ -387,7 +390,7 @@ func (c *Compiled) Timeline(x *Setting) ([]Memory, error) {
 		return nil, err
 	}
 	var moments []Memory
-	st := stage{x: x, rows: c.vocabRows(&x.Plan), ranks: x.Plan.DP * x.Plan.CP, trace: &moments}
+	st := stage{x: x, rows: c.vocabRows(&x.Plan), ranks: x.Plan.ShardRanks(), trace: &moments}
 	var err error
 	if st.costs, err = c.price(&st, nil); err != nil {
 		return nil, err
@@ -412,7 +415,7 @@ func (c *Compiled) gatheredParameters(st *stage) int64 {
 	if live := c.Ledger.Profile.memory.liveElements; live > 0 {
 		return min(max(live, largest), st.dense+st.expert)
 	}
-	root, _ := c.rootParameters(st, st.q == st.x.Plan.PP-1)
+	root, _ := c.rootParameters(st, st.x.Plan.last(st.q))
 	return min(root+2*largest, st.dense+st.expert)
 }
 

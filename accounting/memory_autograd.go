@@ -137,7 +137,7 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 	if g == 0 {
 		g = gradient(above, aboveShard)
 	}
-	if apart && st.q == 0 {
+	if apart && p.first(st.q) {
 		root = c.Ledger.Model.Embedding.Width * st.rows // the embedding, its own group
 	}
 	end := gathered(root) + always
@@ -148,7 +148,7 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 	} else {
 		// A tied table gets a gradient from the head and one from the look-up, which
 		// autograd adds up in place at the very end.
-		if model := c.Ledger.Model; model.Head.Tied && last && st.q == 0 {
+		if model := c.Ledger.Model; model.Head.Tied && last && p.first(st.q) {
 			try(PhaseEnd, gradient(all, shard), max(saved, 0), 0, always+model.Embedding.Width*st.rows*prec.GradientBytes)
 		}
 		try(PhaseOptimizer, gradient(all, shard), 0, 0, always)
@@ -178,7 +178,7 @@ func (c *Compiled) rootParameters(st *stage, last bool) (params, head int64) {
 		params += n
 		return n
 	}
-	if st.q == 0 {
+	if st.x.Plan.first(st.q) {
 		for _, i := range c.first {
 			if c.sections[i].role == RoleEmbedding {
 				add(i)
@@ -199,8 +199,8 @@ func (c *Compiled) stageLayer(p *Plan, q, k int64) int64 {
 	if p.PP == 1 {
 		return k
 	}
-	for j := range p.VPP {
-		lo, hi := stageLayers(c.limits.layers, p.PP*p.VPP, j*p.PP+q)
+	for j := range p.chunks() {
+		lo, hi := p.chunkLayers(c.limits.layers, q, j)
 		if k < hi-lo {
 			return lo + k
 		}
@@ -214,8 +214,8 @@ func (c *Compiled) stageSize(p *Plan, q int64) (n int64) {
 	if p.PP == 1 {
 		return c.limits.layers
 	}
-	for j := range p.VPP {
-		lo, hi := stageLayers(c.limits.layers, p.PP*p.VPP, j*p.PP+q)
+	for j := range p.chunks() {
+		lo, hi := p.chunkLayers(c.limits.layers, q, j)
 		n += hi - lo
 	}
 	return n

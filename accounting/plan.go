@@ -21,6 +21,15 @@ type Plan struct {
 	// pipeline, as a layout written by hand does (Megatron-Core's
 	// --pipeline-model-parallel-layout).
 	Uneven bool
+	// FirstLayers and LastLayers are the layers of the first and the last stage where
+	// they are not those of the others (Megatron-Core's
+	// --decoder-first-pipeline-num-layers and --decoder-last-pipeline-num-layers);
+	// 0 = as the others.
+	FirstLayers, LastLayers int64
+	// Replicas is how many groups of data-parallel ranks hold all shards each: hybrid
+	// sharding (HSDP; torchtitan's data_parallel_replicate_degree, Megatron-Core's
+	// --num-distributed-optimizer-instances). 0 and 1 are one group.
+	Replicas int64
 }
 
 // SingleGPU is the plan of one GPU.
@@ -31,6 +40,12 @@ func (p *Plan) GPUs() int64 { return p.TP * p.CP * p.PP * p.DP }
 
 // ExpertDP is the number of ranks that hold the same experts of a stage.
 func (p *Plan) ExpertDP() int64 { return p.TP * p.CP * p.DP / (p.EP * p.ETP) }
+
+// ShardRanks is the number of ranks that ZeRO cuts dense states over.
+func (p *Plan) ShardRanks() int64 { return p.DP * p.CP / max(p.Replicas, 1) }
+
+// ExpertShardRanks is the number of ranks that ZeRO cuts experts over.
+func (p *Plan) ExpertShardRanks() int64 { return max(p.ExpertDP()/max(p.Replicas, 1), 1) }
 
 // DefaultETP is the expert-tensor-parallel size a plan without one gets:
 // Megatron's default, tp, where the experts then still fit into the block of
@@ -71,12 +86,15 @@ const (
 	ReasonVPPNeedsPP
 	ReasonVPPLayers
 	ReasonVPPSchedule
+	ReasonSchedule
+	ReasonStageLayers
 	ReasonCPContext
 	ReasonEPNoExperts
 	ReasonEPExperts
 	ReasonEPRanks
 	ReasonETPFFN
 	ReasonZeROStage
+	ReasonReplicas
 	ReasonBatch
 	ReasonVPPMicroBatches
 	ReasonContextPositions
@@ -100,13 +118,16 @@ var reasonText = [numReasons]struct{ code, text string }{
 	ReasonPPLayers:         {"pp_layers", "more pipeline stages than layers"},
 	ReasonVPPNeedsPP:       {"vpp_needs_pp", "interleaved chunks need pp > 1"},
 	ReasonVPPLayers:        {"vpp_layers", "pp·vpp divides neither the layers nor the layers and two, or a stage holds over 64 chunks"},
-	ReasonVPPSchedule:      {"vpp_schedule", "interleaved chunks go with the 1f1b schedule alone"},
+	ReasonVPPSchedule:      {"vpp_schedule", "interleaved chunks (vpp > 1) go with the schedules 1f1b and interleaved, and interleaved needs them"},
+	ReasonSchedule:         {"schedule", "the schedule needs pp > 1 (dualpipe an even number of stages), and zb-v two layers a stage"},
+	ReasonStageLayers:      {"stage_layers", "the layers of the first and the last stage leave no whole number for each of the others"},
 	ReasonCPContext:        {"cp_context", "2·cp does not divide the context"},
 	ReasonEPNoExperts:      {"ep_no_experts", "expert parallelism on a model without experts"},
 	ReasonEPExperts:        {"ep_experts", "ep does not divide the experts"},
 	ReasonEPRanks:          {"ep_ranks", "ep·expert-tp does not divide tp·cp·dp"},
 	ReasonETPFFN:           {"etp_ffn", "expert-tp does not divide the expert width"},
 	ReasonZeROStage:        {"zero_stage", "ZeRO stage is not 0, 1, 2 or 3"},
+	ReasonReplicas:         {"dp_replicate", "dp_replicate does not divide dp, or leaves a shard group that does not hold the experts"},
 	ReasonBatch:            {"batch", "micro-batch·dp does not divide the global batch"},
 	ReasonVPPMicroBatches:  {"vpp_micro_batches", "the interleaved schedule needs micro-batches in multiples of pp"},
 	ReasonContextPositions: {"context_positions", "the context is longer than the learned position table"},
@@ -171,12 +192,22 @@ func (c *Compiled) Check(w *Workload, p *Plan, gpus int64) Reason {
 			return ReasonVPPNeedsPP
 		}
 		// Embedding and head may stand in for a layer each, see stageLayers.
-		if chunks := p.PP * p.VPP; p.VPP > maxChunks || chunks > m.layers || m.layers%chunks != 0 && (m.layers+2)%chunks != 0 && !p.Uneven {
+		chunks := p.PP * p.VPP
+		dealt := p.FirstLayers+p.LastLayers > 0 || m.layers%chunks == 0 || (m.layers+2)%chunks == 0
+		if p.VPP > maxChunks || chunks > m.layers+2 || !dealt && (!p.Uneven || chunks > m.layers) {
 			return ReasonVPPLayers
 		}
-		if p.Schedule != OneFOneB {
+		if p.Schedule != OneFOneB && p.Schedule != Interleaved {
 			return ReasonVPPSchedule
 		}
+	} else if p.Schedule == Interleaved {
+		return ReasonVPPSchedule
+	}
+	switch {
+	case p.Schedule.folded() && (p.PP == 1 || p.Schedule == DualPipe && p.PP%2 != 0 || p.Schedule == ZBV && 2*p.PP > m.layers):
+		return ReasonSchedule
+	case !p.dealt(m.layers):
+		return ReasonStageLayers
 	}
 	if p.CP > 1 && w.Context%(2*p.CP) != 0 {
 		return ReasonCPContext
@@ -203,6 +234,9 @@ func (c *Compiled) Check(w *Workload, p *Plan, gpus int64) Reason {
 				return ReasonETPFFN
 			}
 		}
+	}
+	if n := p.Replicas; n < 0 || n > 1 && (p.DP%n != 0 || len(m.experts) > 0 && p.ExpertDP()%n != 0) {
+		return ReasonReplicas
 	}
 	if w.GlobalBatch%(w.MicroBatch*p.DP) != 0 {
 		return ReasonBatch

@@ -8,19 +8,36 @@ type Schedule uint8
 
 // Schedules.
 const (
-	OneFOneB Schedule = iota // PipeDream-flush; with vpp > 1 Megatron's interleaved form
-	GPipe                    // all forwards, then all backwards
-	ZBH1                     // zero bubble, memory as 1F1B's first stage on every stage
-	ZBH2                     // zero bubble, twice the warm-up
+	OneFOneB    Schedule = iota // PipeDream-flush; with vpp > 1 Megatron's interleaved form
+	GPipe                       // all forwards, then all backwards
+	ZBH1                        // zero bubble, memory as 1F1B's first stage on every stage
+	ZBH2                        // zero bubble, twice the warm-up
+	Interleaved                 // 1f1b that insists on vpp > 1
+	ZBV                         // zero bubble, two chunks a stage: down the stages and up again
+	DualPipe                    // DeepSeek-V3: two copies of the model, fed from either end
 )
 
-var scheduleText = []string{"1f1b", "gpipe", "zb-h1", "zb-h2"}
+var scheduleText = []string{"1f1b", "gpipe", "zb-h1", "zb-h2", "interleaved", "zb-v", "dualpipe"}
+
+// scheduleAliases are the names in torchtitan's configs and in papers.
+var scheduleAliases = map[string]string{
+	"interleaved1f1b": "interleaved", "zero-bubble": "zb-h1", "zb1p": "zb-h1", "zbvzerobubble": "zb-v", "zbv": "zb-v", "pipedream-flush": "1f1b",
+}
+
+// folded schedules give every stage two parts of the model.
+func (s Schedule) folded() bool { return s == ZBV || s == DualPipe }
+
+// ScheduleNames lists the pipeline schedules, default first.
+func ScheduleNames() []string { return scheduleText }
 
 // String is the name of the flag value.
 func (s Schedule) String() string { return scheduleText[s] }
 
-// ParseSchedule reads "1f1b", "gpipe", "zb-h1" or "zb-h2".
+// ParseSchedule reads the name of a schedule, ours or torchtitan's.
 func ParseSchedule(name string) (Schedule, error) {
+	if a, ok := scheduleAliases[strings.ToLower(name)]; ok {
+		name = a
+	}
 	for i, t := range scheduleText {
 		if strings.EqualFold(name, t) {
 			return Schedule(i), nil
@@ -47,6 +64,28 @@ func (s Schedule) inFlight(p, q, microBatches int64) int64 {
 		n = 2*p - 1
 	}
 	return min(n, microBatches)
+}
+
+// foldedPeak is the most that stage q of p keeps when a micro-batch leaves size[0]
+// and size[1] bytes in its two chunks. ZB-V keeps as much as 1F1B's first stage on
+// every stage (Qi et al. 2024, "Pipeline parallelism with controllable memory",
+// table 1). DualPipe keeps p + 1 stages (DeepSeek-V3, table 2): 1F1B's p − q of its
+// own direction and q + 1 of the other, each with half of the micro-batches.
+func (s Schedule) foldedPeak(p, q, microBatches int64, size []int64) (int64, error) {
+	a, b := min(p, microBatches), min(p, microBatches)
+	if s == DualPipe {
+		half := (microBatches + 1) / 2
+		a, b = min(p-q, half), min(q+1, half)
+	}
+	first, err := mulChecked(size[0], a)
+	if err != nil {
+		return 0, err
+	}
+	second, err := mulChecked(size[1], b)
+	if err != nil {
+		return 0, err
+	}
+	return addChecked(first, second)
 }
 
 // interleavedPeak is the largest sum of the activations that stage q of p keeps

@@ -1,12 +1,101 @@
 package accounting
 
-// stageLayers is the range of layers that chunk k of pp·vpp chunks holds. Layers
-// are dealt evenly; where they do not divide but two more would, the first and
-// the last chunk hold one layer less, the embedding and the head standing in for
-// them (Megatron-Core's account_for_embedding_in_pipeline_split and
-// account_for_loss_in_pipeline_split, as Llama 3.1 405B was trained).
-func stageLayers(layers, chunks, k int64) (lo, hi int64) {
-	if layers%chunks != 0 && (layers+2)%chunks == 0 && layers+2 > chunks {
+// chunks is how many parts of the model a stage holds.
+func (p *Plan) chunks() int64 {
+	if p.Schedule.folded() {
+		return 2
+	}
+	return p.VPP
+}
+
+// first and last say whether stage q holds the embedding and the head.
+func (p *Plan) first(q int64) bool { return q == 0 || p.Schedule == DualPipe && q == p.PP-1 }
+
+func (p *Plan) last(q int64) bool {
+	switch p.Schedule {
+	case ZBV:
+		return q == 0
+	case DualPipe:
+		return q == 0 || q == p.PP-1
+	}
+	return q == p.PP-1
+}
+
+// chunkLayers is the range of layers that stage q holds in its chunk j.
+func (p *Plan) chunkLayers(layers, q, j int64) (lo, hi int64) {
+	switch {
+	case p.Schedule == ZBV: // down the stages and up again
+		if j == 1 {
+			q = 2*p.PP - 1 - q
+		}
+		return deal(layers, 2*p.PP, q)
+	case p.Schedule == DualPipe: // once from either end
+		if j == 1 {
+			q = p.PP - 1 - q
+		}
+		return deal(layers, p.PP, q)
+	case p.FirstLayers > 0 || p.LastLayers > 0:
+		first, inner, last := p.unequal(layers)
+		row := first + (p.PP-2)*inner + last
+		lo = j * row
+		if q > 0 {
+			lo += first + (q-1)*inner
+		}
+		switch q {
+		case 0:
+			return lo, lo + first
+		case p.PP - 1:
+			return lo, lo + last
+		}
+		return lo, lo + inner
+	}
+	return deal(layers, p.PP*p.VPP, j*p.PP+q)
+}
+
+// unequal is the number of layers of one chunk of the first stage, of the inner
+// ones and of the last, where the plan gives those of the first or the last stage
+// and the rest is dealt evenly (Megatron-Core, transformer_block.py,
+// get_num_layers_to_build).
+func (p *Plan) unequal(layers int64) (first, inner, last int64) {
+	rest, stages := layers-p.FirstLayers-p.LastLayers, p.PP
+	if p.FirstLayers > 0 {
+		stages--
+	}
+	if p.LastLayers > 0 {
+		stages--
+	}
+	if stages > 0 {
+		inner = rest / (stages * p.VPP)
+	}
+	first, last = inner, inner
+	if p.FirstLayers > 0 {
+		first = p.FirstLayers / p.VPP
+	}
+	if p.LastLayers > 0 {
+		last = p.LastLayers / p.VPP
+	}
+	return first, inner, last
+}
+
+// dealt says that the layers a plan gives its first and last stage leave the
+// others whole layers.
+func (p *Plan) dealt(layers int64) bool {
+	if p.FirstLayers == 0 && p.LastLayers == 0 {
+		return true
+	}
+	first, inner, last := p.unequal(layers)
+	return p.PP > 1 && !p.Schedule.folded() && min(p.FirstLayers, p.LastLayers) >= 0 && min(first, last) > 0 && (p.PP == 2 || inner > 0) &&
+		p.VPP*(first+(p.PP-2)*inner+last) == layers
+}
+
+// deal is the range of layers that chunk k of so many chunks holds. Layers are
+// dealt evenly; where they do not divide but two more would, the first and the
+// last chunk hold one layer less, the embedding and the head standing in for them
+// (Megatron-Core's account_for_embedding_in_pipeline_split and
+// account_for_loss_in_pipeline_split, as Llama 3.1 405B was trained). With one
+// layer a chunk those two are left with the embedding and the head alone.
+func deal(layers, chunks, k int64) (lo, hi int64) {
+	if layers%chunks != 0 && (layers+2)%chunks == 0 {
 		each := (layers + 2) / chunks
 		lo, hi = k*each-1, (k+1)*each-1
 		return max(lo, 0), min(hi, layers)

@@ -61,7 +61,7 @@ func (t *Timer) slot(c *Compiled, x *Setting, m *Machine) *timerSlot {
 	p := &x.Plan
 	k := timerKey{model: c, machine: m, microBatch: x.MicroBatch, context: x.Context, tp: p.TP, cp: p.CP, ep: p.EP, etp: p.ETP, sp: p.SP}
 	if p.ZeRO >= 3 {
-		k.zero, k.shardRanks = p.ZeRO, p.DP*p.CP
+		k.zero, k.shardRanks = p.ZeRO, p.ShardRanks()
 	}
 	// Fibonacci hashing of the sizes; any spread will do.
 	h := uint64(k.microBatch*31+k.context) * 0x9e3779b97f4a7c15
@@ -123,20 +123,20 @@ func (t *stageTime) add(w *unitTime, n float64) {
 // stageTime sums up stage q; parts, if asked for, gets its named parts.
 func (c *Compiled) stageTime(u *unitContext, s *timerSlot, q int64, parts *passTime) (t stageTime) {
 	p := &u.x.Plan
-	if q == 0 {
+	if p.first(q) {
 		for _, i := range c.first {
 			c.addUnit(u, s, i, 1, &t, parts)
 		}
 	}
-	for j := range p.VPP {
-		lo, hi := stageLayers(c.limits.layers, p.PP*p.VPP, j*p.PP+q)
+	for j := range p.chunks() {
+		lo, hi := p.chunkLayers(c.limits.layers, q, j)
 		for i := lo; i < hi; {
 			n := min(c.runs[i], hi-i)
 			c.addUnit(u, s, c.layers[i], n, &t, parts)
 			i += n
 		}
 	}
-	if q == p.PP-1 {
+	if p.last(q) {
 		c.addUnit(u, s, len(c.sections)-1, 1, &t, parts)
 	}
 	return t
@@ -156,6 +156,9 @@ func (c *Compiled) time(x *Setting, m *Machine, s *timerSlot, out *Time) {
 	p := &x.Plan
 	u := c.unitContext(x, m)
 	micro := float64(x.MicroBatches(p))
+	if p.Schedule == DualPipe {
+		micro /= 2 // from either end; a stage's time below is that of both
+	}
 	send := 0.0
 	if p.PP > 1 {
 		bytes := u.bytes * u.tokens * float64(c.Ledger.Model.Hidden) / float64(p.TP) // scattered over the tensor-parallel ranks
@@ -165,7 +168,7 @@ func (c *Compiled) time(x *Setting, m *Machine, s *timerSlot, out *Time) {
 	var slowest int64
 	var all, dense, expert float64
 	// With equal layers, evenly dealt, all stages but the first and the last are the second.
-	alike := p.PP > 3 && c.runs[0] == c.limits.layers && c.limits.layers%(p.PP*p.VPP) == 0
+	alike := p.PP > 3 && c.runs[0] == c.limits.layers && c.limits.layers%(p.PP*p.chunks()) == 0 && p.FirstLayers+p.LastLayers == 0
 	for q := int64(0); q < p.PP; q++ {
 		t := c.stageTime(&u, s, q, nil)
 		all += t.both
@@ -180,7 +183,7 @@ func (c *Compiled) time(x *Setting, m *Machine, s *timerSlot, out *Time) {
 	}
 	all += float64(send * float64(p.PP))
 	busy := slow.both + send
-	pipeline := pipelineSeconds(p.Schedule, busy, all, slow.weights, p.VPP, x.MicroBatches(p))
+	pipeline := pipelineSeconds(p.Schedule, busy, all, slow.weights, p.VPP, micro)
 	var parts passTime
 	c.stageTime(&u, s, slowest, &parts)
 	out.ComputeSeconds = micro * parts.matmul
@@ -212,10 +215,15 @@ func (c *Compiled) time(x *Setting, m *Machine, s *timerSlot, out *Time) {
 // weights, where the optimizer is sharded) the last backward does not hide.
 func (c *Compiled) synchronise(u *unitContext, dense, expert, backward float64) float64 {
 	p := &u.x.Plan
-	if p.ZeRO == 3 {
-		return 0
-	}
 	wire := u.reduceBytes()
+	if p.ZeRO == 3 {
+		if p.Replicas <= 1 {
+			return 0
+		}
+		// HSDP: the shards' gradients are reduced among the replicas behind backward.
+		t := u.m.reduce(group{p.Replicas, p.TP * p.ShardRanks()}, float64(wire*dense)/float64(p.ShardRanks()))
+		return math.Max(t-float64(u.stack.DPHidden*backward), 0.03*t)
+	}
 	cost := func(g group, elements float64) float64 {
 		if elements == 0 || g.size <= 1 {
 			return 0
@@ -250,7 +258,7 @@ func (c *Compiled) update(u *unitContext, dense, expert float64) float64 {
 	gradients := float64(2 * r.Precision.GradientBytes) // zeroed, and read for the norm
 	shards, expertShards := 1.0, 1.0
 	if p.ZeRO >= 1 {
-		shards, expertShards = float64(p.DP*p.CP), float64(p.ExpertDP())
+		shards, expertShards = float64(p.ShardRanks()), float64(p.ExpertShardRanks())
 	}
 	bytes := float64(states * (dense/shards + expert/expertShards) * u.stack.Optimizer)
 	if p.ZeRO >= 2 {

@@ -84,7 +84,7 @@ func (c *Compiled) unitContext(x *Setting, m *Machine) unitContext {
 	u.tp = group{p.TP, 1}
 	u.cp = group{p.CP, p.TP}
 	u.ep = group{p.EP, p.ETP}
-	u.shard = group{p.DP * p.CP, p.TP}
+	u.shard = group{p.ShardRanks(), p.TP}
 	return u
 }
 

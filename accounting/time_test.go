@@ -171,7 +171,7 @@ func TestPipelineAgainstReplay(t *testing.T) {
 		f := rapid.Float64Range(0.5, 2).Draw(t, "forward")
 		b := rapid.Float64Range(f, 3*f).Draw(t, "backward")
 		equal := replayTime(schedule, p, v, m, func(int64) float64 { return f }, func(int64) float64 { return b })
-		require.InEpsilon(t, equal, pipelineSeconds(schedule, f+b, float64(p)*(f+b), 0, v, m), 1e-9)
+		require.InEpsilon(t, equal, pipelineSeconds(schedule, f+b, float64(p)*(f+b), 0, v, float64(m)), 1e-9)
 
 		// A slower last stage, with the head: the closed form is a lower bound, and near.
 		if v == 1 {
@@ -186,7 +186,7 @@ func TestPipelineAgainstReplay(t *testing.T) {
 			}
 			got := replayTime(schedule, p, v, m, at(f), at(b))
 			all := float64(p-1)*(f+b) + (f+b)*head
-			want := pipelineSeconds(schedule, (f+b)*head, all, 0, v, m)
+			want := pipelineSeconds(schedule, (f+b)*head, all, 0, v, float64(m))
 			require.GreaterOrEqual(t, got, want*(1-1e-9))
 			require.LessOrEqual(t, got, want*1.05)
 		}

@@ -2,7 +2,7 @@ package results
 
 // SchemaVersion is the version of the row schema. It is part of a dataset's run
 // id and changes whenever a column is added, removed, renamed or redefined.
-const SchemaVersion = 1
+const SchemaVersion = 2
 
 // Status says what became of a case.
 const (
@@ -54,20 +54,30 @@ type Row struct {
 	ZeRO          int32 `parquet:"zero,dict" unit:"stage" doc:"ZeRO/FSDP stage: 0 replicated, 1 optimizer state, 2 and gradients, 3 and parameters sharded over data-parallel ranks"`
 	SP            bool  `parquet:"sp" unit:"flag" doc:"sequence parallelism within the tensor-parallel group"`
 
+	Schedule    string `parquet:"schedule,dict" unit:"name" doc:"pipeline schedule"`
+	Replicas    int32  `parquet:"dp_replicate,dict" unit:"groups" doc:"groups of data-parallel ranks that hold all shards each (HSDP); 1 = states are sharded over all of dp·cp"`
+	FirstLayers int32  `parquet:"first_stage_layers,dict" unit:"layers" doc:"layers of the first pipeline stage where the case gives them; 0 = as the others"`
+	LastLayers  int32  `parquet:"last_stage_layers,dict" unit:"layers" doc:"layers of the last pipeline stage where the case gives them; 0 = as the others"`
+
 	ParametersTotal   int64 `parquet:"parameters_total,dict" unit:"parameters" doc:"trained parameters of the model, a tied matrix once"`
 	ParametersActive  int64 `parquet:"parameters_active,dict" unit:"parameters" doc:"parameters one token uses (routed experts by their share)"`
 	ParametersPerRank int64 `parquet:"parameters_per_rank,dict" unit:"parameters" doc:"parameters held by the fullest rank, before ZeRO sharding"`
 
-	WeightsBytes     int64 `parquet:"weights_bytes,delta" unit:"bytes" doc:"parameters on the peak rank"`
-	GradientsBytes   int64 `parquet:"gradients_bytes,delta" unit:"bytes" doc:"gradients on the peak rank"`
-	OptimizerBytes   int64 `parquet:"optimizer_bytes,delta" unit:"bytes" doc:"optimizer state on the peak rank, master weights included"`
-	ActivationsBytes int64 `parquet:"activations_bytes,delta" unit:"bytes" doc:"activations kept for backward on the peak rank, logits apart"`
-	LogitsBytes      int64 `parquet:"logits_bytes,delta" unit:"bytes" doc:"logits and the tensors of the loss on the peak rank"`
-	BuffersBytes     int64 `parquet:"buffers_bytes,delta" unit:"bytes" doc:"communication and framework buffers on the peak rank"`
-	RuntimeBytes     int64 `parquet:"runtime_bytes,delta" unit:"bytes" doc:"device context and allocator overhead on the peak rank"`
-	PeakBytes        int64 `parquet:"peak_bytes,delta" unit:"bytes" doc:"peak memory of the fullest rank"`
-	UsableBytes      int64 `parquet:"usable_bytes,dict" unit:"bytes" doc:"memory a process can allocate on the accelerator"`
-	HeadroomBytes    int64 `parquet:"headroom_bytes,delta" unit:"bytes" doc:"usable_bytes − peak_bytes; negative is the shortfall"`
+	WeightsBytes     int64  `parquet:"weights_bytes,delta" unit:"bytes" doc:"parameters on the peak rank"`
+	GradientsBytes   int64  `parquet:"gradients_bytes,delta" unit:"bytes" doc:"gradients on the peak rank"`
+	OptimizerBytes   int64  `parquet:"optimizer_bytes,delta" unit:"bytes" doc:"optimizer state on the peak rank, master weights included"`
+	ActivationsBytes int64  `parquet:"activations_bytes,delta" unit:"bytes" doc:"activations kept for backward on the peak rank, logits apart"`
+	LogitsBytes      int64  `parquet:"logits_bytes,delta" unit:"bytes" doc:"logits and the tensors of the loss on the peak rank"`
+	BuffersBytes     int64  `parquet:"buffers_bytes,delta" unit:"bytes" doc:"communication and framework buffers on the peak rank"`
+	RuntimeBytes     int64  `parquet:"runtime_bytes,delta" unit:"bytes" doc:"device context and allocator overhead on the peak rank"`
+	PeakBytes        int64  `parquet:"peak_bytes,delta" unit:"bytes" doc:"peak memory of the fullest rank"`
+	Stage            int32  `parquet:"stage,dict" unit:"index" doc:"pipeline stage of the fullest rank, from 0"`
+	Phase            string `parquet:"phase,dict" unit:"name" doc:"moment of the step at which it peaks: loss, head_backward, backward, end_of_backward, optimizer"`
+	AllocatedBytes   int64  `parquet:"allocated_bytes,delta" unit:"bytes" doc:"what torch.cuda.max_memory_allocated would say on the fullest rank"`
+	ReservedBytes    int64  `parquet:"reserved_bytes,delta" unit:"bytes" doc:"what torch.cuda.max_memory_reserved would say: with the allocator's cache, as far as the device has room"`
+	DeviceBytes      int64  `parquet:"device_bytes,delta" unit:"bytes" doc:"what nvidia-smi would show: with the context and communicators, as far as the device has room"`
+	UsableBytes      int64  `parquet:"usable_bytes,dict" unit:"bytes" doc:"memory a process can allocate on the accelerator"`
+	HeadroomBytes    int64  `parquet:"headroom_bytes,delta" unit:"bytes" doc:"usable_bytes − peak_bytes; negative is the shortfall"`
 
 	ForwardFLOPs       float64 `parquet:"forward_causal_flops,split" unit:"FLOP" doc:"one forward pass of the global batch, all ranks, attention counted as half of S²"`
 	ModelFLOPsStep     float64 `parquet:"model_step_causal_flops,split" unit:"FLOP" doc:"forward and backward of one step, all ranks, attention counted as half of S², without recomputation"`

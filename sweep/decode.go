@@ -351,6 +351,11 @@ func recompute(name string) (string, error) {
 	return r.String(), err
 }
 
+func schedule(name string) (string, error) {
+	s, err := accounting.ParseSchedule(name)
+	return s.String(), err
+}
+
 func loss(name string) (string, error) {
 	l, err := accounting.ParseLoss(name)
 	return l.String(), err

@@ -40,6 +40,10 @@ const (
 	axDP
 	axZeRO
 	axSP
+	axSchedule // a name all the same
+	axReplicas
+	axFirstLayers
+	axLastLayers
 )
 
 // numKernelAxes is how many kinds, the first ones, decide what is compiled.
@@ -50,6 +54,7 @@ var axisKinds = map[string]axisKind{
 	"recompute": axRecompute, "loss": axLoss, "dropout": axDropout, "accelerator": axAccelerator, "context": axContext,
 	"global_batch": axGlobalBatch, "global_batch_tokens": axGlobalBatchTokens, "micro_batch": axMicroBatch, "gpus": axGPUs,
 	"tp": axTP, "pp": axPP, "vpp": axVPP, "cp": axCP, "ep": axEP, "dp": axDP, "zero": axZeRO, "sp": axSP,
+	"schedule": axSchedule, "dp_replicate": axReplicas, "first_stage_layers": axFirstLayers, "last_stage_layers": axLastLayers,
 }
 
 // An engine holds what all workers share: it is read-only but for the cache of
@@ -127,6 +132,12 @@ func newEngine(s *Study) (*engine, error) {
 			switch {
 			case kind <= axAccelerator:
 				texts = append(texts, v.String())
+			case kind == axSchedule:
+				schedule, err := accounting.ParseSchedule(v.String())
+				if err != nil {
+					return nil, err
+				}
+				numbers = append(numbers, int64(schedule))
 			case v.Bool():
 				numbers = append(numbers, 1)
 			default:
@@ -228,6 +239,7 @@ type evaluator struct {
 	// What the axes say; 0, or −1 for zero and sp, where there is no such axis.
 	context, globalBatch, globalTokens, microBatch int64
 	gpus, tp, pp, vpp, cp, ep, dp, zero, sp        int64
+	schedule, replicas, firstLayers, lastLayers    int64
 
 	setting accounting.Setting
 	timer   accounting.Timer // of this worker: cases share the times of their layers
@@ -339,6 +351,14 @@ func (v *evaluator) take(k int, i int32) bool {
 		v.zero = n
 	case axSP:
 		v.sp = n
+	case axSchedule:
+		v.schedule = n
+	case axReplicas:
+		v.replicas = n
+	case axFirstLayers:
+		v.firstLayers = n
+	case axLastLayers:
+		v.lastLayers = n
 	}
 	return false
 }
@@ -371,6 +391,7 @@ func (v *evaluator) settle() accounting.Reason {
 	x := &v.setting
 	p := &x.Plan
 	*p = accounting.Plan{TP: max(v.tp, 1), PP: max(v.pp, 1), VPP: max(v.vpp, 1), CP: max(v.cp, 1), EP: max(v.ep, 1), DP: v.dp}
+	p.Schedule, p.Replicas, p.FirstLayers, p.LastLayers = accounting.Schedule(v.schedule), v.replicas, v.firstLayers, v.lastLayers
 	x.GPUs, x.Context, x.MicroBatch, x.GlobalBatch = v.gpus, v.context, max(v.microBatch, 1), v.globalBatch
 	x.Tokens = v.study.Tokens
 	x.UsableBytes, x.Machine, x.Timer = v.room.usable, v.machine(), &v.timer
@@ -441,6 +462,8 @@ func (v *evaluator) fill(index int64) {
 	r.ActivationsBytes, r.LogitsBytes = m.ActivationsBytes, m.LogitsBytes
 	r.BuffersBytes, r.RuntimeBytes = m.BuffersBytes, m.RuntimeBytes
 	r.PeakBytes, r.UsableBytes = m.PeakBytes, v.setting.UsableBytes
+	r.Stage, r.Phase = int32(m.Stage), m.Phase.String()
+	r.AllocatedBytes, r.ReservedBytes, r.DeviceBytes = m.AllocatedBytes, m.ReservedBytes, m.DeviceBytes
 	r.HeadroomBytes = r.UsableBytes - r.PeakBytes
 	f := &rep.FLOPs
 	r.ForwardFLOPs, r.ModelFLOPsStep, r.HardwareFLOPsStep, r.OptimizerFLOPsStep = f.Forward, f.Model, f.Hardware, f.Optimizer
@@ -482,6 +505,7 @@ func (v *evaluator) rule(index int64, status, reason string) {
 		Recompute: r.Recompute, Attention: r.Attention, Loss: r.Loss, Status: status, Reason: reason,
 		ContextTokens: x.Context, MicroBatch: narrow(x.MicroBatch), GlobalBatch: narrow(x.GlobalBatch), GPUs: narrow(x.GPUs),
 		TP: narrow(p.TP), PP: narrow(p.PP), VPP: narrow(p.VPP), CP: narrow(p.CP), EP: narrow(p.EP), DP: narrow(p.DP), ZeRO: narrow(p.ZeRO), SP: p.SP,
+		Schedule: p.Schedule.String(), Replicas: narrow(max(p.Replicas, 1)), FirstLayers: narrow(p.FirstLayers), LastLayers: narrow(p.LastLayers),
 	}
 	if v.room != nil {
 		r.Accelerator = v.room.name

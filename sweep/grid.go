@@ -212,6 +212,10 @@ func (b *specBuilder) plan() {
 	for _, name := range []string{"tp", "pp", "vpp", "cp", "ep"} {
 		b.derive(name, grids.Int, nil, always(1))
 	}
+	b.derive("dp_replicate", grids.Int, nil, always(1))
+	b.derive("first_stage_layers", grids.Int, nil, always(0))
+	b.derive("last_stage_layers", grids.Int, nil, always(0))
+	b.derive("schedule", grids.String, nil, func([]grids.Value) (grids.Value, error) { return grids.StringValue(accounting.OneFOneB.String()), nil })
 	switch {
 	case b.has("gpus"):
 		b.derive("dp", grids.Int, []string{"gpus", "tp", "pp", "cp"}, ints(func(n []int64) (int64, error) {

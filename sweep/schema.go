@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"headroom/accounting"
 	"headroom/internal/suggest"
 )
 
@@ -63,6 +64,10 @@ var fields = []field{
 	{path: "grid.ep", doc: "expert parallel size", decode: sizes(1, maxCount)},
 	{path: "grid.dp", doc: "data parallel size", decode: sizes(1, maxCount)},
 	{path: "grid.zero", doc: "ZeRO stage", decode: sizes(0, 3)},
+	{path: "grid.dp_replicate", doc: "hybrid sharding: groups of data-parallel ranks that hold all shards each", decode: sizes(1, maxCount)},
+	{path: "grid.schedule", doc: "pipeline schedule: " + strings.Join(accounting.ScheduleNames(), ", "), decode: named("schedule", schedule)},
+	{path: "grid.first_stage_layers", doc: "layers of the first pipeline stage; 0 = as the others", decode: sizes(0, maxCount)},
+	{path: "grid.last_stage_layers", doc: "layers of the last pipeline stage; 0 = as the others", decode: sizes(0, maxCount)},
 	{path: "grid.recompute", doc: "none, selective, full", decode: named("recompute", recompute)},
 	{path: "grid.attention", doc: "flash, unfused", decode: named("attention", attention)},
 	{path: "grid.recipe", doc: "precision recipe", decode: named("recipe", recipe)},
@@ -95,6 +100,9 @@ var wordsElsewhere = map[string]string{
 	"gpu": "accelerator", "gpu_type": "accelerator", "device": "accelerator", "num_gpus": "gpus", "n_gpus": "gpus", "world_size": "gpus",
 	"tensor_parallel": "tp", "tensor_model_parallel_size": "tp", "pipeline_parallel": "pp", "pipeline_model_parallel_size": "pp",
 	"context_parallel_size": "cp", "expert_model_parallel_size": "ep", "data_parallel": "dp", "sequence_parallel": "sp", "zero_stage": "zero",
+	"data_parallel_replicate_degree": "dp_replicate", "hsdp": "dp_replicate", "pipeline_parallel_schedule": "schedule",
+	"decoder_first_pipeline_num_layers": "first_stage_layers", "decoder_last_pipeline_num_layers": "last_stage_layers",
+	"num_layers_in_first_pipeline_stage": "first_stage_layers", "num_layers_in_last_pipeline_stage": "last_stage_layers",
 	"precision": "recipe", "dtype": "recipe", "framework": "profile", "constraints": "where", "name": "study", "output": "out", "axes": "grid",
 }
 

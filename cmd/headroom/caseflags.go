@@ -27,6 +27,9 @@ type caseFlags struct {
 	tp, pp, vpp size
 	cp, ep, etp size
 	dp          size
+	replicas    size
+	firstLayers size
+	lastLayers  size
 	zero        int64
 	sp          bool
 	asPublished bool
@@ -67,6 +70,10 @@ func (f *caseFlags) register(cmd *cobra.Command) {
 	p.Var(&f.ep, "ep", "expert-parallel size")
 	p.Var(&f.etp, "etp", "tensor-parallel size inside an expert")
 	p.Var(&f.dp, "dp", "data-parallel size")
+	p.Var(&f.replicas, "dp-replicate", "hybrid sharding (HSDP): groups of data-parallel ranks that hold all shards each")
+	p.StringVar(&f.opt.Schedule, "schedule", "", "pipeline `SCHEDULE`: "+strings.Join(accounting.ScheduleNames(), ", "))
+	p.Var(&f.firstLayers, "decoder-first-pipeline-num-layers", "layers of the first pipeline stage, where it has not as many as the others")
+	p.Var(&f.lastLayers, "decoder-last-pipeline-num-layers", "layers of the last pipeline stage, likewise")
 	p.Int64Var(&f.zero, "zero", 0, "ZeRO `STAGE` 0…3: 1 shards optimizer state, 2 and gradients, 3 and weights (FSDP)")
 
 	p.StringVar(&f.opt.Recipe, "recipe", "", "precision `RECIPE`: "+strings.Join(accounting.PrecisionNames(), ", "))
@@ -102,6 +109,7 @@ func (f *caseFlags) register(cmd *cobra.Command) {
 	fixed(cmd, "profile", accounting.ProfileNames()...)
 	fixed(cmd, "optimizer", accounting.OptimizerNames()...)
 	fixed(cmd, "attention", "flash", "unfused")
+	fixed(cmd, "schedule", accounting.ScheduleNames()...)
 	fixed(cmd, "recompute", "none", "selective", "full")
 	fixed(cmd, "loss", "eager", "fused", "chunked")
 	fixed(cmd, "flops", "causal", "full")
@@ -122,6 +130,7 @@ func (f *caseFlags) options(s *state, cmd *cobra.Command) (accounting.Options, e
 	o.Tokens, o.GPUs = int64(f.tokens), int64(f.gpus)
 	o.TP, o.PP, o.VPP, o.CP = int64(f.tp), int64(f.pp), int64(f.vpp), int64(f.cp)
 	o.EP, o.ETP, o.DP = int64(f.ep), int64(f.etp), int64(f.dp)
+	o.Replicas, o.FirstLayers, o.LastLayers = int64(f.replicas), int64(f.firstLayers), int64(f.lastLayers)
 	given := cmd.Flags().Changed
 	if given("sp") {
 		o.SP = &f.sp

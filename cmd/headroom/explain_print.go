@@ -63,10 +63,16 @@ func printCase(w io.Writer, e *accounting.Explanation) {
 	for _, d := range []struct {
 		name string
 		n    int64
-	}{{"tp", c.TP}, {"pp", c.PP}, {"vpp", c.VPP}, {"cp", c.CP}, {"ep", c.EP}, {"dp", c.DP}} {
+	}{{"tp", c.TP}, {"pp", c.PP}, {"vpp", c.VPP}, {"cp", c.CP}, {"ep", c.EP}, {"dp", c.DP}, {"dp_replicate", c.Replicas}} {
 		if d.n > 1 {
 			plan = append(plan, fmt.Sprintf("%s %d", d.name, d.n))
 		}
+	}
+	if c.PP > 1 {
+		plan = append(plan, c.Schedule)
+	}
+	if c.FirstLayers+c.LastLayers > 0 {
+		plan = append(plan, fmt.Sprintf("%s first, %s last layers", orEven(c.FirstLayers), orEven(c.LastLayers)))
 	}
 	if c.SP {
 		plan = append(plan, "sequence parallel")
@@ -272,4 +278,12 @@ func flops(x float64) string {
 // bytesBoth writes bytes exactly and in both units.
 func bytesBoth(n int64) string {
 	return fmt.Sprintf("%s bytes = %s = %.2f GB", thousands(n), inGiB(n), float64(n)/gb)
+}
+
+// orEven is the number of layers of a stage, or how it comes by them.
+func orEven(n int64) string {
+	if n == 0 {
+		return "evenly dealt"
+	}
+	return thousands(n)
 }
