@@ -18,8 +18,8 @@ type Verification struct {
 	Damaged []*DamagedError
 	// Missing are the parts that were never committed, in order.
 	Missing []int
-	// Strange are files among the parts that belong to no committed part. Tools
-	// that read every file of the directory would read them, too.
+	// Strange are files among the parts that are no part's. Tools that read every
+	// file of the directory would read them, too.
 	Strange []string
 }
 
@@ -40,6 +40,10 @@ func (d *Dataset) Verify(ctx context.Context) (Verification, error) {
 		return ok
 	}
 	owned := map[string]bool{}
+	for part := range d.parts {
+		// Also of a part without a marker: an attempt that ended between the two.
+		owned[filepath.Base(d.PartPath(part))] = true
+	}
 	var markers []Marker
 	for part := range d.parts {
 		m, err := d.Marker(part)
@@ -53,7 +57,6 @@ func (d *Dataset) Verify(ctx context.Context) (Verification, error) {
 		if err != nil {
 			return v, err
 		}
-		owned[filepath.Base(d.PartPath(part))] = true
 		markers = append(markers, m)
 		v.Parts, v.Bytes = v.Parts+1, v.Bytes+m.Bytes
 		if err := d.verifyPart(ctx, m); err != nil && !damaged(err) {

@@ -2,11 +2,13 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"runtime/debug"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 )
@@ -25,7 +27,7 @@ func run(s *state) (code int) {
 			}
 			code = exitInternal
 		}
-		if err := out.flush(); err != nil && code == exitOK {
+		if err := out.flush(); err != nil && code == exitOK && !errors.Is(err, syscall.EPIPE) {
 			fmt.Fprintf(s.Stderr, "headroom: writing to standard output: %v\n", err)
 			code = exitIO
 		}
@@ -37,6 +39,8 @@ func run(s *state) (code int) {
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.Is(out.err, syscall.EPIPE) && errors.Is(err, syscall.EPIPE):
+		return exitOK // headroom export | head: the reader has what it wanted
 	case cmd == root && strings.HasPrefix(err.Error(), "unknown command"):
 		err = unknownCommand(root, s.Args)
 	}

@@ -73,6 +73,9 @@ func processState() *state {
 	}
 	home, _ := os.UserHomeDir() // "" will do: only the model cache is looked up there
 	dumb := env["TERM"] == "dumb"
+	// A reader that goes away is an error of the write to it (see run), not the end
+	// of a sweep whose progress nobody looks at any more.
+	signal.Ignore(syscall.SIGPIPE)
 	open := func(f *os.File) *stream {
 		s := &stream{Writer: f}
 		if fd := int(f.Fd()); term.IsTerminal(fd) {

@@ -26,7 +26,7 @@ func newVerify(s *state) *cobra.Command {
 		Short: "Check every file of a dataset against what was committed",
 		Long: `verify hashes every committed part and compares it with its marker, and the
 manifest with the markers. It exits with 74 if a file is damaged or one lies among
-the parts that belongs to none of them. Parts that are not there yet are told, and
+the parts that is none of them. Parts that are not there yet are told, and
 are no damage.`,
 		Example: `  headroom verify                      # of ` + defaultDir + `
   headroom verify runs.ds --json
@@ -98,7 +98,7 @@ func (s *state) printVerification(dir string, d *results.Dataset, v *results.Ver
 		fmt.Fprintln(s.Stdout, e.Error())
 	}
 	for _, path := range v.Strange {
-		fmt.Fprintf(s.Stdout, "%s belongs to no committed part\n", path)
+		fmt.Fprintf(s.Stdout, "%s is no part of this dataset\n", path)
 	}
 	switch {
 	case len(v.Damaged) > 0 && discard:
