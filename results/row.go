@@ -37,7 +37,7 @@ type Row struct {
 	Recompute   string `parquet:"recompute,dict" unit:"name" doc:"activation recomputation: none, selective or full"`
 	Attention   string `parquet:"attention,dict" unit:"name" doc:"attention kernel"`
 	Loss        string `parquet:"loss,dict" unit:"name" doc:"loss kernel"`
-	Status      string `parquet:"status,dict" unit:"name" doc:"fits, oom (needs more than is usable) or ruled_out (cannot be laid out; later columns are 0)"`
+	Status      string `parquet:"status,dict" unit:"name" doc:"fits, oom (needs more than is usable), ruled_out (cannot be laid out; later columns are 0) or internal (a fault of headroom)"`
 	Reason      string `parquet:"reason,dict" unit:"code" doc:"why the case does not fit or is ruled out; empty when it fits"`
 
 	ContextTokens int64 `parquet:"context_tokens,dict" unit:"tokens" doc:"context length of a sequence"`

@@ -246,6 +246,7 @@ type evaluator struct {
 	report  accounting.Report
 	row     results.Row
 	onCase  func(index int64) // tests make cases panic with it
+	best    Best              // of the cases so far, for the progress
 }
 
 // A machineKey is an accelerator and a recipe.

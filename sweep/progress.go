@@ -1,6 +1,12 @@
 package sweep
 
-import "sync/atomic"
+import (
+	"cmp"
+	"sync"
+	"sync/atomic"
+
+	"headroom/results"
+)
 
 // Progress counts what a running sweep has done. Workers add to it, one
 // goroutine of the caller reads [Progress.Snapshot] and draws. The zero value is
@@ -13,6 +19,65 @@ type Progress struct {
 	fits, oom, ruledOut atomic.Int64
 	internal            atomic.Int64
 	bytes               atomic.Int64
+
+	mu   sync.Mutex
+	best Best
+}
+
+// A Best is the best case that a run has seen: of the largest model that fits the
+// cheapest run, or the fastest where nothing has a price. The zero value is none.
+type Best struct {
+	CaseID                int64   `json:"case_id"`
+	Model                 string  `json:"model"`
+	Accelerator           string  `json:"accelerator"`
+	GPUs                  int32   `json:"gpus"`
+	CostUSD               float64 `json:"cost_usd,omitempty"` // 0 without a price or tokens
+	TokensPerSecondPerGPU float64 `json:"tokens_per_second_per_gpu,omitempty"`
+	HeadroomBytes         int64   `json:"headroom_bytes"`
+	parameters            int64
+}
+
+// beats says whether b comes before another case. The lowest case id wins a tie,
+// so that the answer does not depend on which worker is faster.
+func (b *Best) beats(o *Best) bool {
+	if b.parameters != o.parameters {
+		return b.parameters > o.parameters // also over none, which has no parameters
+	}
+	if (b.CostUSD == 0) != (o.CostUSD == 0) {
+		return o.CostUSD == 0
+	}
+	return cmp.Or(
+		cmp.Compare(b.CostUSD, o.CostUSD),
+		cmp.Compare(o.TokensPerSecondPerGPU, b.TokensPerSecondPerGPU),
+		cmp.Compare(o.HeadroomBytes, b.HeadroomBytes),
+		cmp.Compare(b.CaseID, o.CaseID),
+	) < 0
+}
+
+// offer takes a row that fits if it is better. Most rows lose at once, by size.
+func (b *Best) offer(row *results.Row) {
+	if row.ParametersTotal < b.parameters {
+		return
+	}
+	o := Best{
+		CaseID: row.CaseID, Model: row.Model, Accelerator: row.Accelerator, GPUs: row.GPUs, CostUSD: row.CostUSD,
+		TokensPerSecondPerGPU: row.TokensPerSecondPerGPU, HeadroomBytes: row.HeadroomBytes, parameters: row.ParametersTotal,
+	}
+	if o.beats(b) {
+		*b = o
+	}
+}
+
+// offer takes the best case of a worker.
+func (p *Progress) offer(b *Best) {
+	if b.parameters == 0 {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if b.beats(&p.best) {
+		p.best = *b
+	}
 }
 
 // A Snapshot is the state of a sweep at one moment. Counts of cases move as they
@@ -28,14 +93,22 @@ type Snapshot struct {
 	OOM           int64 `json:"oom"`
 	RuledOut      int64 `json:"ruled_out"`
 	InternalError int64 `json:"internal"`
-	Bytes         int64 `json:"bytes"` // of parts committed in this run
+	Bytes         int64 `json:"bytes"`          // of parts committed in this run
+	Best          *Best `json:"best,omitempty"` // nil while nothing fits
 }
 
 // Snapshot reads the counters.
 func (p *Progress) Snapshot() Snapshot {
-	return Snapshot{
+	s := Snapshot{
 		Cases: p.cases.Load(), CasesTotal: p.caseTotal.Load(), Parts: p.parts.Load(), PartsTotal: p.partsTotal.Load(),
 		Resumed: p.resumed.Load(), Damaged: p.damaged.Load(), Fits: p.fits.Load(), OOM: p.oom.Load(), RuledOut: p.ruledOut.Load(),
 		InternalError: p.internal.Load(), Bytes: p.bytes.Load(),
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.best.parameters > 0 {
+		best := p.best
+		s.Best = &best
+	}
+	return s
 }

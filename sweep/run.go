@@ -245,6 +245,7 @@ func (r *runner) cases(v *evaluator, c *grids.Cursor, n int64, w *results.PartWr
 		switch v.row.Status {
 		case results.StatusFits:
 			fits++
+			v.best.offer(&v.row)
 		case results.StatusOOM:
 			oom++
 		case results.StatusRuledOut:
@@ -266,6 +267,7 @@ func (r *runner) cases(v *evaluator, c *grids.Cursor, n int64, w *results.PartWr
 	p.oom.Add(oom)
 	p.ruledOut.Add(ruledOut)
 	p.internal.Add(internal)
+	p.offer(&v.best)
 	return nil
 }
 

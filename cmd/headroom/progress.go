@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"sync"
 	"time"
@@ -11,6 +12,10 @@ import (
 
 	"headroom/sweep"
 )
+
+// clearToEnd erases the rest of a terminal's line, what the terminal echoed (^C)
+// included. A terminal that cannot (TERM=dumb) is given plain lines.
+const clearToEnd = "\x1b[K"
 
 // A progress tells on standard error how far a sweep is. One goroutine draws; the
 // workers only count. It also owns the stream while it draws, so that a log line
@@ -22,7 +27,7 @@ type progress struct {
 	begun time.Time
 
 	mu    sync.Mutex
-	drawn int // runes of the line on the screen
+	drawn bool // a line is on the screen
 	quit  chan struct{}
 	done  chan struct{}
 }
@@ -71,18 +76,37 @@ func (p *progress) run() {
 	}
 }
 
-// stop ends the drawing; afterwards the stream is free.
+// stop ends the drawing; afterwards the stream is free. A machine is told the
+// end, however short the sweep was.
 func (p *progress) stop() {
 	close(p.quit)
 	<-p.done
+	if p.style == "json" {
+		p.draw(time.Now())
+	}
 }
 
 // say writes a line of its own between two drawings.
-func (p *progress) say(format string, args ...any) {
+func (p *progress) say(text string) {
 	p.clear()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	fmt.Fprintf(p.to, format+"\n", args...)
+	if p.style == "json" {
+		p.encode(struct {
+			Type    string `json:"type"`
+			Message string `json:"message"`
+		}{"note", text})
+		return
+	}
+	fmt.Fprintln(p.to, text)
+}
+
+// encode writes an event. The stream's own errors are nobody's to handle: the
+// sweep goes on.
+func (p *progress) encode(event any) {
+	e := json.NewEncoder(p.to)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(event)
 }
 
 func (p *progress) draw(now time.Time) {
@@ -90,50 +114,104 @@ func (p *progress) draw(now time.Time) {
 	defer p.mu.Unlock()
 	snap := p.count.Snapshot()
 	elapsed := now.Sub(p.begun)
-	if p.style == "json" {
-		// The stream's own errors are nobody's to handle: the sweep goes on.
-		_ = json.NewEncoder(p.to).Encode(struct {
+	switch p.style {
+	case "json":
+		p.encode(struct {
 			Type    string  `json:"type"`
 			Seconds float64 `json:"seconds"`
 			sweep.Snapshot
 		}{"progress", elapsed.Seconds(), snap})
-		return
+	case "plain":
+		fmt.Fprintln(p.to, progressLine(snap, elapsed, 0))
+	case "tty":
+		_, _ = io.WriteString(p.to, "\r"+progressLine(snap, elapsed, p.to.width()-1)+clearToEnd)
+		p.drawn = true
 	}
-	line := progressLine(snap, elapsed)
-	if p.style == "plain" {
-		fmt.Fprintln(p.to, line)
-		return
-	}
-	if p.to.Width > 1 && utf8.RuneCountInString(line) >= p.to.Width {
-		line = string([]rune(line)[:p.to.Width-1])
-	}
-	n := utf8.RuneCountInString(line)
-	_, _ = io.WriteString(p.to, "\r"+line+strings.Repeat(" ", max(p.drawn-n, 0)))
-	p.drawn = n
 }
 
 func (p *progress) clear() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.drawn > 0 {
-		_, _ = io.WriteString(p.to, "\r"+strings.Repeat(" ", p.drawn)+"\r")
-		p.drawn = 0
+	if p.drawn {
+		_, _ = io.WriteString(p.to, "\r"+clearToEnd)
+		p.drawn = false
 	}
 }
 
-// progressLine is 412.3M/1.000G cases 41 % · 3.900M/s · 2m31s left · parts 41/100 · fits 98.2 %.
-func progressLine(snap sweep.Snapshot, elapsed time.Duration) string {
+// progressLine is 412.3M/1.000G cases 41.2 % · 3.900M/s · 2m31s left · 98.2 % fit ·
+// best llama-3.1-8b on 64×h100-sxm, $31,400 · parts 41/100; as much of it as goes into
+// width, 0 for all.
+func progressLine(snap sweep.Snapshot, elapsed time.Duration, width int) string {
 	fields := []string{fmt.Sprintf("%s/%s cases %s", short(float64(snap.Cases)), short(float64(snap.CasesTotal)), shareOf(snap.Cases, snap.CasesTotal))}
-	if rate := float64(snap.Cases) / elapsed.Seconds(); snap.Cases > 0 {
-		left := time.Duration(float64(snap.CasesTotal-snap.Cases) / rate * float64(time.Second))
-		fields = append(fields, short(rate)+"/s", left.Round(time.Second).String()+" left")
+	if rate := float64(snap.Cases) / elapsed.Seconds(); snap.Cases > 0 && elapsed > 0 {
+		fields = append(fields, short(rate)+"/s", span(float64(snap.CasesTotal-snap.Cases)/rate)+" left")
+	}
+	fields = append(fields, shareOf(snap.Fits, snap.Cases)+" fit")
+	if snap.InternalError > 0 {
+		fields = append(fields, fmt.Sprintf("%d failed", snap.InternalError))
+	}
+	line := strings.Join(fields, " · ")
+	// The rest is left out, or said shorter, where the line is full.
+	add := func(ways ...string) {
+		for _, way := range ways {
+			if longer := line + " · " + way; width <= 0 || utf8.RuneCountInString(longer) <= width {
+				line = longer
+				return
+			}
+		}
+	}
+	if b := snap.Best; b != nil {
+		figure := bestFigure(b)
+		add("best "+b.Model+" on "+bestWhere(b)+", "+figure, "best "+bestWhere(b)+", "+figure, "best "+figure)
 	}
 	parts := fmt.Sprintf("parts %d/%d", snap.Parts, snap.PartsTotal)
 	if snap.Resumed > 0 {
-		parts += fmt.Sprintf(" (%d before)", snap.Resumed)
+		add(fmt.Sprintf("%s (%d before)", parts, snap.Resumed), parts)
+	} else {
+		add(parts)
 	}
-	fields = append(fields, parts, "fits "+shareOf(snap.Fits, snap.Cases))
-	return strings.Join(fields, " · ")
+	if r := []rune(line); width > 0 && len(r) > width {
+		line = string(r[:width])
+	}
+	return line
+}
+
+// bestWhere is 64×h100-sxm.
+func bestWhere(b *sweep.Best) string {
+	if b.GPUs > 1 {
+		return fmt.Sprintf("%d×%s", b.GPUs, b.Accelerator)
+	}
+	return b.Accelerator
+}
+
+// bestFigure is what the best case is best in.
+func bestFigure(b *sweep.Best) string {
+	switch {
+	case b.CostUSD > 0:
+		return "$" + thousands(int64(math.Round(b.CostUSD)))
+	case b.TokensPerSecondPerGPU > 0:
+		return short(b.TokensPerSecondPerGPU) + " tokens/s/GPU"
+	default:
+		return inGiB(b.HeadroomBytes) + " free"
+	}
+}
+
+// span writes seconds as people say them: 41s, 2m31s, 3h05m, 12d4h.
+func span(seconds float64) string {
+	const minute, hour, day = 60, 3600, 86400
+	if !(seconds < 1e9*day) {
+		return "ages"
+	}
+	switch s := int64(math.Ceil(seconds)); {
+	case s < minute:
+		return fmt.Sprintf("%ds", s)
+	case s < hour:
+		return fmt.Sprintf("%dm%02ds", s/minute, s%minute)
+	case s < 2*day:
+		return fmt.Sprintf("%dh%02dm", s/hour, s%hour/minute)
+	default:
+		return fmt.Sprintf("%dd%dh", s/day, s%day/hour)
+	}
 }
 
 func shareOf(part, of int64) string {

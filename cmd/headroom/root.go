@@ -18,7 +18,7 @@ func run(s *state) (code int) {
 	s.Level = new(slog.LevelVar)
 	s.Level.Set(slog.LevelWarn)
 	out := &checkedWriter{w: bufio.NewWriterSize(s.Stdout.Writer, 1<<16)}
-	s.Stdout = &stream{Writer: out, TTY: s.Stdout.TTY, Width: s.Stdout.Width}
+	s.Stdout = &stream{Writer: out, TTY: s.Stdout.TTY, Columns: s.Stdout.Columns}
 	defer func() {
 		if r := recover(); r != nil {
 			fmt.Fprintf(s.Stderr, "headroom: internal error: %v\nhint: this is a bug in headroom; --log-level debug shows where it happened\n", r)

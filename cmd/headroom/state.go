@@ -21,8 +21,19 @@ import (
 // A stream is one output of the process.
 type stream struct {
 	io.Writer
-	TTY   bool // a person is looking
-	Width int  // columns of the terminal; 0 when unknown
+	TTY bool // a person is looking
+	// Columns asks the terminal how wide it is now; nil where there is none.
+	Columns func() int
+}
+
+// width is the number of columns to fill, 80 where nobody says.
+func (s *stream) width() int {
+	if s.Columns != nil {
+		if n := s.Columns(); n > 1 {
+			return n
+		}
+	}
+	return 80
 }
 
 // A state is everything a command may touch outside its own memory. Only
@@ -80,8 +91,9 @@ func processState() *state {
 		s := &stream{Writer: f}
 		if fd := int(f.Fd()); term.IsTerminal(fd) {
 			s.TTY = !dumb
-			if w, _, err := term.GetSize(fd); err == nil {
-				s.Width = w
+			s.Columns = func() int {
+				columns, _, _ := term.GetSize(fd) // 0 will do
+				return columns
 			}
 		}
 		return s

@@ -43,8 +43,9 @@ one stops at once. The directory of another study is never touched.`,
 			if err != nil {
 				return err
 			}
-			if workers < 0 {
-				return usage("0 means one a core", "--workers %d: write a positive number", workers)
+			const most = 1024 // each holds the pages of an open file
+			if workers < 0 || workers > most {
+				return usage(fmt.Sprintf("0 means one a core, and %d is the most", most), "--workers %d: write a positive number", workers)
 			}
 			if err := s.checkProgress(); err != nil {
 				return err
@@ -221,17 +222,25 @@ func (s *state) printSweep(study *sweep.Study, a *sweepAnswer, shard sweep.Shard
 		}
 		return s.writeJSON(a)
 	}
-	if !s.Quiet {
+	if !s.Quiet && s.Progress != "json" {
 		s.tellRun(study, a, shard)
 	}
 	if err := s.printRows(&top, summaryColumns, true); err != nil {
 		return err
 	}
-	where := study.Out.Dir + "/data/*.parquet"
 	fmt.Fprintf(s.Stdout, "\ndataset: %s (%s, %s)\n", study.Out.Dir, plural(a.Rows, "row"), inGiB(a.Bytes))
 	fmt.Fprintf(s.Stdout, "rank it: headroom top %s --where 'fits && micro_batch >= 4'\n", quoted(study.Out.Dir))
-	fmt.Fprintf(s.Stdout, "query it: duckdb -c \"SELECT model, accelerator, max(context_tokens) FROM '%s' WHERE status = 'fits' GROUP BY ALL ORDER BY ALL\"\n", where)
+	fmt.Fprintf(s.Stdout, "query it: duckdb -c %s\n", duckDBQuery(study.Out.Dir))
 	return nil
+}
+
+// duckDBQuery is a query of a dataset as one word of a shell.
+func duckDBQuery(dir string) string {
+	const head, tail = "SELECT model, accelerator, max(context_tokens) FROM '", "/data/*.parquet' WHERE status = 'fits' GROUP BY ALL ORDER BY ALL"
+	if strings.ContainsAny(dir, "'\"$`\\!") {
+		return quoted(head + strings.ReplaceAll(dir, "'", "''") + tail)
+	}
+	return `"` + head + dir + tail + `"` // easier to change than with quotes inside of quotes
 }
 
 // tellRun is the one summary line of a run, on standard error.
