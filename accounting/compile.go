@@ -14,11 +14,15 @@ type Compiled struct {
 	Ledger   *Ledger
 	Counts   Counts
 	sections []compiledSection
-	layers   []int   // section of each decoder layer, in order
-	runs     []int64 // how many equal layers follow from layer i on, itself included
-	first    []int   // sections before the stack: embedding, encoder layers
-	uniform  bool    // all decoder layers are of one kind
-	limits   limits
+	// whole are the sections as they are without recompute, where some layers are
+	// recomputed and others not, or several at once; their numbers follow those of
+	// sections. Nil otherwise.
+	whole   []compiledSection
+	layers  []int   // section of each decoder layer, in order
+	runs    []int64 // how many equal layers follow from layer i on, itself included
+	first   []int   // sections before the stack: embedding, encoder layers
+	uniform bool    // all decoder layers are of one kind
+	limits  limits
 }
 
 // limits are the sizes that plans have to divide.
@@ -54,6 +58,7 @@ type compiledSection struct {
 	headWork []term             // the working set of the head's own backward
 	// FLOPs of one forward of one token: products with weights, and per key looked at.
 	tokenFLOPs, spanFLOPs float64
+	againToken, againSpan float64 // the part that backward repeats
 	groups                [numGroups]groupFLOPs
 }
 
@@ -96,6 +101,18 @@ func Compile(l *Ledger) (*Compiled, error) {
 		}
 		if s.Role == RoleEmbedding {
 			c.first = append(c.first, i)
+		}
+	}
+	if l.Recipe.Recompute.partial() {
+		none := l.Recipe
+		none.Recompute = Recompute{}
+		plain := NewLedger(l.Model, none, l.Profile)
+		for i := range plain.Sections {
+			cs, err := compileSection(plain, &plain.Sections[i])
+			if err != nil {
+				return nil, err
+			}
+			c.whole = append(c.whole, cs)
 		}
 	}
 	for _, k := range l.Model.Encoder {
@@ -177,7 +194,7 @@ func compileSection(l *Ledger, s *Section) (compiledSection, error) {
 				}
 			}
 		}
-		cs.addFLOPs(s, comp)
+		cs.addFLOPs(l, s, comp)
 	}
 	for i := range s.Work {
 		into := &cs.work[s.Work[i].Moment]
@@ -273,7 +290,7 @@ func appendTerm(terms []term, k term) []term {
 	return append(terms, k)
 }
 
-func (cs *compiledSection) addFLOPs(s *Section, comp *Component) {
+func (cs *compiledSection) addFLOPs(l *Ledger, s *Section, comp *Component) {
 	v := s.Values
 	v[SymB], v[SymS] = 1, 1
 	for _, m := range comp.FLOPs() {
@@ -285,6 +302,24 @@ func (cs *compiledSection) addFLOPs(s *Section, comp *Component) {
 		} else {
 			cs.tokenFLOPs += x
 			g.token += x
+		}
+	}
+	if s.Layer == nil {
+		return
+	}
+	again, weight := l.repeats(comp.Name)
+	if !again {
+		return
+	}
+	repeated := *comp
+	if weight != "" {
+		repeated.Weights = slices.DeleteFunc(slices.Clone(comp.Weights), func(t Tensor) bool { return t.Name != weight })
+	}
+	for _, m := range repeated.FLOPs() {
+		if x := (Expr{m}).Float(&v, 1); m.Pow[SymSpan] > 0 {
+			cs.againSpan += x
+		} else {
+			cs.againToken += x
 		}
 	}
 }

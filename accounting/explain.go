@@ -209,7 +209,7 @@ func (c *Case) flopsFields(k *Compiled, r *Report) FLOPsFields {
 	x := &c.Setting
 	step := r.FLOPs
 	if r.RuledOut() {
-		step = k.StepFLOPs(x.GlobalBatch, x.Context, x.Convention)
+		step = k.stepFLOPs(x.GlobalBatch, x.Context, x.Convention, &x.Plan)
 	}
 	f := FLOPsFields{
 		Convention: x.Convention.String(), Forward: k.ForwardFLOPs(1, x.Context, x.Convention),

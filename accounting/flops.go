@@ -62,28 +62,16 @@ func (c *Compiled) ForwardFLOPs(sequences, s int64, conv Convention) float64 {
 	return perSequence * float64(sequences)
 }
 
-// LayerFLOPs is the part of [Compiled.ForwardFLOPs] that the layers do: what full
-// recompute repeats.
-func (c *Compiled) LayerFLOPs(sequences, s int64, conv Convention) float64 {
+// repeatedFLOPs is the part of [Compiled.ForwardFLOPs] that backward repeats when
+// every layer is recomputed as the recipe says.
+func (c *Compiled) repeatedFLOPs(sequences, s int64, conv Convention) float64 {
 	var perSequence float64
 	for i := range c.sections {
 		cs := &c.sections[i]
-		if cs.role == RoleLayer || cs.role == RoleEncoder {
-			token := cs.tokenFLOPs + float64(cs.spanFLOPs*cs.span(s, conv))
-			perSequence += float64(token * float64(s*cs.count))
-		}
+		token := cs.againToken + float64(cs.againSpan*cs.span(s, conv))
+		perSequence += float64(token * float64(s*cs.count))
 	}
 	return perSequence * float64(sequences)
-}
-
-// attentionFLOPs is the part of QKᵀ and AV, which selective recompute repeats.
-func (c *Compiled) attentionFLOPs(sequences, s int64, conv Convention) float64 {
-	var n float64
-	for i := range c.sections {
-		cs := &c.sections[i]
-		n += float64(float64(cs.spanFLOPs*cs.span(s, conv)) * float64(s*cs.count))
-	}
-	return n * float64(sequences)
 }
 
 // A GroupFLOPs is one bar of the forward pass.
@@ -122,15 +110,16 @@ type StepFLOPs struct {
 // StepFLOPs counts one step on a global batch of sequences of s tokens. Backward
 // is twice forward: each product m×k·k×n has two gradients of the same size.
 func (c *Compiled) StepFLOPs(globalBatch, s int64, conv Convention) StepFLOPs {
+	return c.stepFLOPs(globalBatch, s, conv, &SingleGPU)
+}
+
+// stepFLOPs is [Compiled.StepFLOPs] under a plan, which decides how many layers
+// are recomputed where not all are.
+func (c *Compiled) stepFLOPs(globalBatch, s int64, conv Convention, p *Plan) StepFLOPs {
 	f := StepFLOPs{Convention: conv, Forward: c.ForwardFLOPs(globalBatch, s, conv)}
 	f.Model = 3 * f.Forward
-	f.Hardware = f.Model
-	switch c.Ledger.Recipe.Recompute {
-	case RecomputeFull:
-		f.Hardware += c.LayerFLOPs(globalBatch, s, conv)
-	case RecomputeSelective:
-		f.Hardware += c.attentionFLOPs(globalBatch, s, conv)
-	}
+	r := &c.Ledger.Recipe.Recompute
+	f.Hardware = f.Model + float64(c.repeatedFLOPs(globalBatch, s, conv)*r.share(c.limits.layers, p))
 	f.Optimizer = float64(c.Ledger.Recipe.Optimizer.FLOPsPerParameter()) * float64(c.Counts.Total)
 	return f
 }

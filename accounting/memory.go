@@ -76,6 +76,8 @@ type memoryRules struct {
 	// holdsLogits: the loss holds every fp32 copy of the logits to its end, so that no
 	// block of their size is lost to the cache.
 	holdsLogits bool
+	// operations: selective recompute is by operation (torchtitan).
+	operations bool
 	// rootGathered: FSDP2 until mid 2025 kept the root group (embedding, final norm,
 	// head) gathered from forward to backward.
 	rootGathered bool
@@ -154,8 +156,8 @@ func (c *Compiled) StageMemory(x *Setting, q int64, m *Memory) error {
 // price is the cost of every section, appended to costs.
 func (c *Compiled) price(st *stage, costs []sectionCost) ([]sectionCost, error) {
 	p, b, s := &st.x.Plan, st.x.MicroBatch, st.x.Context
-	for i := range c.sections {
-		cs := &c.sections[i]
+	for i := range len(c.sections) + len(c.whole) {
+		cs := c.section(i)
 		d := divisors(p, cs.kvHeads)
 		var k sectionCost
 		k.dense, k.expert = perRank(&cs.weights, st.rows, &d)
@@ -180,6 +182,14 @@ func (c *Compiled) price(st *stage, costs []sectionCost) ([]sectionCost, error) 
 	return costs, nil
 }
 
+// section is a section by its number; those without recompute follow the others.
+func (c *Compiled) section(i int) *compiledSection {
+	if i < len(c.sections) {
+		return &c.sections[i]
+	}
+	return &c.whole[i-len(c.sections)]
+}
+
 // stageMemory adds up stage q and finds its worst phase.
 func (c *Compiled) stageMemory(st stage, q int64, m *Memory) error {
 	x, p := st.x, &st.x.Plan
@@ -188,21 +198,18 @@ func (c *Compiled) stageMemory(st stage, q int64, m *Memory) error {
 	var size [maxChunks]int64 // what one micro-batch leaves in each chunk
 	if p.first(q) {
 		for _, i := range c.first {
-			if err := c.hold(&st, i, 1, &size[0], m); err != nil {
+			if err := c.hold(&st, i, 1, 1, &size[0], m); err != nil {
 				return err
 			}
 		}
 	}
+	var before int64
 	for j := range p.chunks() {
 		lo, hi := p.chunkLayers(c.limits.layers, q, j)
-		for i := lo; i < hi; {
-			// Equal layers in a row are counted together.
-			n := min(c.runs[i], hi-i)
-			if err := c.hold(&st, c.layers[i], n, &size[j], m); err != nil {
-				return err
-			}
-			i += n
+		if err := c.holdChunk(&st, lo, hi, before, &size[j], m); err != nil {
+			return err
 		}
+		before += hi - lo
 	}
 	var err error
 	switch {
@@ -229,18 +236,51 @@ func (c *Compiled) stageMemory(st stage, q int64, m *Memory) error {
 	return c.bufferPeak(&st, m)
 }
 
+// holdChunk adds the layers lo to hi, which follow so many others of their stage.
+func (c *Compiled) holdChunk(st *stage, lo, hi, before int64, size *int64, m *Memory) error {
+	r := &c.Ledger.Recipe.Recompute
+	unit := r.unit()
+	for i := lo; i < hi; {
+		// Equal layers in a row are counted together.
+		n := min(c.runs[i], hi-i)
+		at := i - lo
+		again := r.again(at, before+at, n)
+		if again > 0 {
+			inputs := ceilDiv(at+again, unit) - ceilDiv(at, unit)
+			if err := c.hold(st, c.layers[i], again, inputs, size, m); err != nil {
+				return err
+			}
+			if unit > 1 {
+				// One unit is run again as a whole: all of its layers' tensors at once.
+				whole, err := mulChecked(st.costs[c.layers[i]+len(c.sections)].saved, min(unit, hi-lo)-1)
+				if err != nil {
+					return err
+				}
+				st.work = max(st.work, st.costs[c.layers[i]].work+whole)
+			}
+		}
+		if again < n {
+			if err := c.hold(st, c.layers[i]+len(c.sections), n-again, n-again, size, m); err != nil {
+				return err
+			}
+		}
+		i += n
+	}
+	return nil
+}
+
 // hold adds n equal sections to a stage, and to size what one micro-batch leaves
-// in them.
-func (c *Compiled) hold(st *stage, section int, n int64, size *int64, m *Memory) error {
+// in the so many of them that keep anything.
+func (c *Compiled) hold(st *stage, section int, n, times int64, size *int64, m *Memory) error {
 	k := &st.costs[section]
-	m.SavedTotalBytes += (k.saved - k.copies - k.kernel) * n
-	m.WeightCopiesBytes += k.copies * n
-	if role := c.sections[section].role; role == RoleLayer || role == RoleEncoder {
+	m.SavedTotalBytes += (k.saved - k.copies - k.kernel) * times
+	m.WeightCopiesBytes += k.copies * times
+	if role := c.section(section).role; role == RoleLayer || role == RoleEncoder {
 		m.SavedPerLayerBytes = max(m.SavedPerLayerBytes, k.saved-k.copies-k.kernel)
 	}
 	st.states(k, n)
 	st.work = max(st.work, k.work)
-	saved, err := mulChecked(k.saved, n)
+	saved, err := mulChecked(k.saved, times)
 	if err != nil {
 		return err
 	}

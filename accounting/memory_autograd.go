@@ -76,7 +76,7 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 	saved := st.saved      // activations still kept
 	previous := int64(0)   // parameters of the layer just done, in its reduce-scatter
 	for k := count - 1; k >= 0; k-- {
-		if n := k - 1; c.uniform && k == count-3 && n > 1 {
+		if n := k - 1; c.uniform && c.whole == nil && k == count-3 && n > 1 {
 			// Between equal layers every component moves evenly, so no peak is inside:
 			// step over to the second layer.
 			cost := &st.costs[c.layers[0]]
@@ -85,7 +85,7 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 			saved -= cost.saved * n
 			k -= n
 		}
-		cost := &st.costs[c.layers[c.stageLayer(p, st.q, k)]]
+		cost := &st.costs[c.stageSection(p, st.q, k)]
 		here := cost.dense + cost.expert
 		next := int64(0)
 		if k > 0 {
@@ -207,6 +207,15 @@ func (c *Compiled) stageLayer(p *Plan, q, k int64) int64 {
 		k -= hi - lo
 	}
 	return c.limits.layers - 1
+}
+
+// stageSection is the section of the k-th layer of stage q, as it is recomputed.
+func (c *Compiled) stageSection(p *Plan, q, k int64) int {
+	i := c.layers[c.stageLayer(p, q, k)]
+	if c.whole != nil && c.Ledger.Recipe.Recompute.again(k, k, 1) == 0 {
+		i += len(c.sections)
+	}
+	return i
 }
 
 // stageSize is the number of layers of stage q.

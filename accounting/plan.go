@@ -250,7 +250,7 @@ func (c *Compiled) Check(w *Workload, p *Plan, gpus int64) Reason {
 	if !c.Ledger.Profile.allows(p) {
 		return ReasonProfilePlan
 	}
-	if r := c.Ledger.Recipe.Recompute; r != RecomputeNone && c.Ledger.Profile.NoRecompute {
+	if r := c.Ledger.Recipe.Recompute; r.Mode != RecomputeNone && c.Ledger.Profile.NoRecompute {
 		return ReasonProfileRecipe
 	}
 	if !c.Ledger.Profile.recomputes(c.Ledger.Recipe.Recompute) {

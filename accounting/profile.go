@@ -29,8 +29,12 @@ type Profile struct {
 	// Work lists what the backward of a section holds at its widest beside the
 	// saved tensors; for the head, what the loss holds. Nil for the sheet.
 	Work func(m *arch.Model, r Recipe, s *Section) []Tensor
-	// Recompute lists what the framework can recompute; nil means every mode.
-	Recompute []Recompute
+	// Recompute lists what the framework can recompute; nil means every mode. Modules
+	// are those that it can name, Blocks says that it recomputes several layers at once
+	// or some of them, EveryLayer every so many-th.
+	Recompute          []RecomputeMode
+	Modules            Modules
+	Blocks, EveryLayer bool
 	// Leave names components whose memory the profile's sum leaves out.
 	Leave []string
 	// MaxZeRO is the highest ZeRO stage the framework has, and Parallel whether it
@@ -49,11 +53,11 @@ func (p *Profile) working(m *arch.Model, r Recipe, s *Section) []Tensor {
 		return nil
 	}
 	out := p.Work(m, r, s)
-	if r.Recompute == RecomputeNone || s.Layer == nil {
+	if r.Recompute.Mode == RecomputeNone || s.Layer == nil {
 		return out
 	}
 	none := r
-	none.Recompute = RecomputeNone
+	none.Recompute = Recompute{}
 	whole := Section{Role: s.Role, Layer: s.Layer, Values: s.Values, Components: make([]Component, len(s.Components))}
 	for i := range whole.Components {
 		whole.Components[i].Name = s.Components[i].Name
@@ -70,6 +74,13 @@ func (p *Profile) working(m *arch.Model, r Recipe, s *Section) []Tensor {
 			if kept[t.identity()] > 0 {
 				kept[t.identity()]--
 				continue
+			}
+			if r.Recompute.Mode == RecomputeSelective && p.Modules != 0 {
+				// Modules are run again one at a time: first the feed-forward's, then attention's.
+				t.Moment = 1
+				if moduleOf(whole.Components[i].Name)&(CoreAttention|MLAUp) == 0 {
+					t.Moment = 2
+				}
 			}
 			out = append(out, t)
 		}
@@ -103,7 +114,8 @@ func (p *Profile) allows(plan *Plan) bool {
 
 // recomputes says whether the framework has a recompute mode.
 func (p *Profile) recomputes(r Recompute) bool {
-	return p.Recompute == nil || slices.Contains(p.Recompute, r)
+	return (p.Recompute == nil || slices.Contains(p.Recompute, r.Mode)) && r.Modules&^p.Modules == 0 &&
+		(r.Every <= 1 || p.EveryLayer) && (r.Layers == 0 || p.Blocks)
 }
 
 // profiles is the registry, in the order people are shown.

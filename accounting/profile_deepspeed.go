@@ -17,7 +17,7 @@ var deepspeedProfile = Profile{
 	ZeRO:       3,
 	MaxZeRO:    3,
 	Saved:      torchEagerSaved,
-	Recompute:  []Recompute{RecomputeNone, RecomputeFull},
+	Recompute:  []RecomputeMode{RecomputeNone, RecomputeFull},
 	Work:       deepspeedWork,
 	memory:     memoryRules{style: styleBuffers, runtime: megatronRuntime, updateBytes: 4, reduceElements: 5e8, liveElements: 1e9},
 }
@@ -47,6 +47,8 @@ var megatronDeepspeedProfile = Profile{
 	ZeRO:       1,
 	MaxZeRO:    3,
 	Parallel:   true,
+	Modules:    CoreAttention,
+	Blocks:     true,
 	Saved:      func(m *arch.Model, r Recipe, s *Section) { megatronSaved(m, r, s, true) },
 	Work:       megatronDeepspeedWork,
 	memory: memoryRules{
@@ -82,6 +84,8 @@ var internevoProfile = Profile{
 	ZeRO:       1,
 	MaxZeRO:    3,
 	Parallel:   true,
+	Modules:    CoreAttention,
+	Blocks:     true,
 	Saved:      func(m *arch.Model, r Recipe, s *Section) { megatronSaved(m, r, s, true) },
 	Work:       func(_ *arch.Model, r Recipe, s *Section) []Tensor { return megatronWork(r, s, true) },
 	memory:     memoryRules{style: styleBuffers, runtime: megatronRuntime, holdsLogits: true, updateBytes: 12, flatBytes: 2, reduceElements: 512 << 20, fsdp: true},

@@ -19,9 +19,10 @@ var fsdp2Profile = Profile{
 	MaxZeRO:    3,
 	SP:         true,
 	Parallel:   true,
+	EveryLayer: true,
 	Saved:      func(m *arch.Model, r Recipe, s *Section) { fsdp2Saved(m, r, s, fusedNorm) },
 	Work:       fsdp2Work,
-	memory:     memoryRules{style: styleAutograd, runtime: torchRuntime},
+	memory:     memoryRules{style: styleAutograd, runtime: torchRuntime, operations: true},
 }
 
 // fsdp2In2024Profile is the same in mid 2024: torchtitan's own RMSNorm, whose
@@ -37,9 +38,10 @@ var fsdp2In2024Profile = Profile{
 	MaxZeRO:    3,
 	SP:         true,
 	Parallel:   true,
+	EveryLayer: true,
 	Saved:      func(m *arch.Model, r Recipe, s *Section) { fsdp2Saved(m, r, s, manualNorm) },
 	Work:       fsdp2Work,
-	memory:     memoryRules{style: styleAutograd, runtime: torchRuntime, rootGathered: true},
+	memory:     memoryRules{style: styleAutograd, runtime: torchRuntime, operations: true, rootGathered: true},
 }
 
 // normCode says which code normalises, because they keep different tensors.
@@ -107,12 +109,12 @@ func fsdp2Saved(m *arch.Model, r Recipe, s *Section, code normCode) {
 	case RoleEncoder, RoleLayer:
 		l := s.Layer
 		a := &l.Attention
-		if r.Recompute == RecomputeFull {
+		if r.Recompute.Mode == RecomputeFull {
 			keep(s.Components[0].Name, "layer_input", stream, TokensSP, symD)
 			return
 		}
 		q, k, v, out := Prod(SymH, SymK), Prod(SymG, SymK), Prod(SymG, SymKV), Prod(SymH, SymKV)
-		if r.Recompute == RecomputeSelective {
+		if r.Recompute.Mode == RecomputeSelective {
 			// torchtitan's op-level selection keeps the outputs of every second matrix
 			// product (wq, wv, w1, w2) and of attention.
 			keep(s.Components[0].Name, "layer_input", stream, TokensSP, symD)

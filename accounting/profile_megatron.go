@@ -1,6 +1,11 @@
 package accounting
 
-import "headroom/accounting/arch"
+import (
+	"cmp"
+	"slices"
+
+	"headroom/accounting/arch"
+)
 
 // megatronProfile is Megatron-Core with fused kernels (fused norms, swiglu and
 // softmax, flash attention) and the fp32 gradient buffer of Megatron-LM's --bf16.
@@ -16,6 +21,8 @@ var megatronProfile = Profile{
 	SP:        true,
 	MaxZeRO:   3,
 	Parallel:  true,
+	Modules:   CoreAttention | MoEActivation | LayerNorms | MLAUp | DenseMLP | MoELayer | SharedExperts,
+	Blocks:    true,
 	Saved:     func(m *arch.Model, r Recipe, s *Section) { megatronSaved(m, r, s, false) },
 	Work:      func(_ *arch.Model, r Recipe, s *Section) []Tensor { return megatronWork(r, s, false) },
 	memory:    memoryRules{style: styleBuffers, runtime: megatronRuntime, vocabMultiple: megatronVocabMultiple},
@@ -38,6 +45,8 @@ var megatron2023Profile = Profile{
 	ZeRO:      1,
 	MaxZeRO:   1,
 	Parallel:  true,
+	Modules:   CoreAttention,
+	Blocks:    true,
 	Saved:     func(m *arch.Model, r Recipe, s *Section) { megatronSaved(m, r, s, true) },
 	Work:      func(_ *arch.Model, r Recipe, s *Section) []Tensor { return megatronWork(r, s, false) },
 	memory:    memoryRules{style: styleBuffers, runtime: megatronRuntime, vocabMultiple: megatronVocabMultiple},
@@ -65,7 +74,7 @@ func megatronSaved(m *arch.Model, r Recipe, s *Section, unfused bool) {
 	case RoleEmbedding:
 		s.keep("token_embedding", Tensor{Name: "tokens", Shape: []Expr{Prod(SymB), Prod(SymS)}, DType: Int64, Shard: Tokens, Source: core + "/../models/common/embeddings"})
 		s.keep("token_embedding", Tensor{Name: "outside_mask", Shape: []Expr{Prod(SymB), Prod(SymS)}, DType: Bool, Shard: Tokens, When: When{Parallel: true}, Source: core + "/../tensor_parallel/layers.py: VocabParallelEmbedding"})
-		if width := rotaryWidth(m); r.Recompute == RecomputeFull && width > 0 {
+		if width := rotaryWidth(m); r.Recompute.Mode == RecomputeFull && width > 0 {
 			// An argument of the checkpointed layers.
 			s.keep("token_embedding", Tensor{Name: "rotary_angles", Shape: []Expr{Prod(SymS), Int(width)}, DType: FP32, Shard: Tokens, Source: core + "/../models/common/embeddings/rotary_pos_embedding.py"})
 		}
@@ -88,7 +97,7 @@ func megatronSaved(m *arch.Model, r Recipe, s *Section, unfused bool) {
 		keep("loss", "targets", Int64, Tokens, "/../tensor_parallel/cross_entropy.py")
 	case RoleEncoder, RoleLayer:
 		l := s.Layer
-		if r.Recompute == RecomputeFull {
+		if r.Recompute.Mode == RecomputeFull {
 			keep(s.Components[0].Name, "layer_input", half, TokensSP, "/transformer_block.py", symD)
 			return
 		}
@@ -113,6 +122,7 @@ func megatronSaved(m *arch.Model, r Recipe, s *Section, unfused bool) {
 			}
 		}
 		megatronFFN(s, keep, half, unfused)
+		s.recomputed(r)
 	}
 }
 
@@ -184,7 +194,7 @@ func megatronAttention(r Recipe, s *Section, keep keepFunc, norm func(string, Ex
 	}
 	out := Prod(SymH, SymKV)
 	switch {
-	case r.Recompute == RecomputeSelective:
+	case r.recomputes(CoreAttention):
 		// core attention is run again: only its inputs (above) and output remain
 		keep("out", "input", half, TokensTP, "/dot_product_attention.py", out)
 	case r.Attention == Flash:
@@ -295,4 +305,56 @@ func megatronWork(r Recipe, s *Section, held bool) []Tensor {
 		return append(out, tokens("first_product_gradient", half, TokensEP, Prod(SymTopK, SymFE).Scale(2)), tokens("expert_gradient", half, TokensEPIn, Prod(SymTopK, SymD)))
 	}
 	return nil
+}
+
+// recomputes says that selective recompute runs the module again.
+func (r *Recipe) recomputes(m Modules) bool {
+	return r.Recompute.Mode == RecomputeSelective && cmp.Or(r.Recompute.Modules, CoreAttention)&m != 0
+}
+
+// recomputed takes away what Megatron-Core's selective recompute does not keep. A
+// module that is checkpointed keeps its input alone (moe/moe_layer.py, mlp.py,
+// shared_experts.py); of the norms, the experts' activation and latent attention's
+// up-projections the result is discarded and made again before it is needed
+// (tensor_parallel/random.py, CheckpointWithoutOutput).
+func (s *Section) recomputed(r Recipe) {
+	if r.Recompute.Mode != RecomputeSelective {
+		return
+	}
+	drop := func(gone func(component, tensor string) bool) {
+		for i := range s.Components {
+			c := &s.Components[i]
+			c.Saved = slices.DeleteFunc(c.Saved, func(t Tensor) bool { return gone(c.Name, t.Name) })
+		}
+	}
+	first := "up"
+	if s.Component("gate") != nil {
+		first = "gate"
+	}
+	if r.recomputes(DenseMLP) {
+		drop(func(c, t string) bool {
+			return moduleOf(c) == DenseMLP && !(c == first && t == "input") && t != "dropout_mask"
+		})
+	}
+	if r.recomputes(MoELayer) {
+		drop(func(c, t string) bool {
+			return moduleOf(c)&(MoELayer|SharedExperts) != 0 && !(c == "router" && t == "input") && t != "dropout_mask"
+		})
+	}
+	if r.recomputes(SharedExperts) {
+		drop(func(c, _ string) bool { return moduleOf(c) == SharedExperts })
+	}
+	if r.recomputes(MoEActivation) {
+		drop(func(c, t string) bool { return c == "expert_down" && t == "input" })
+	}
+	if r.recomputes(MLAUp) {
+		drop(func(c, t string) bool {
+			return c == "kv_up" && t != "normalised_latent" || c == "q_up" && t != "normalised_latent"
+		})
+	}
+	if r.recomputes(LayerNorms) {
+		drop(func(c, t string) bool {
+			return t == "input" && (c == "qkv" || c == "q_down" || c == "q" || c == first || c == "router")
+		})
+	}
 }

@@ -17,7 +17,7 @@ var torchEagerProfile = Profile{
 	MaxZeRO:    3,
 	Saved:      torchEagerSaved,
 	Work:       torchEagerWork,
-	Recompute:  []Recompute{RecomputeNone, RecomputeFull},
+	Recompute:  []RecomputeMode{RecomputeNone, RecomputeFull},
 	memory:     memoryRules{style: styleAutograd, runtime: torchRuntime},
 }
 
@@ -28,7 +28,7 @@ func torchEagerSaved(m *arch.Model, r Recipe, s *Section) {
 	case RoleEmbedding:
 		t.embedding()
 	case RoleEncoder, RoleLayer:
-		if r.Recompute == RecomputeFull {
+		if r.Recompute.Mode == RecomputeFull {
 			t.checkpoint()
 			return
 		}

@@ -44,7 +44,7 @@ func (t *tape) softmaxWork(s *Section) []Tensor {
 	}
 	replay := Section{Role: s.Role, Layer: s.Layer, Values: s.Values}
 	r := *t.recipe
-	r.Recompute, r.Precision.Autocast = RecomputeNone, t.recipe.Precision.Autocast
+	r.Recompute, r.Precision.Autocast = Recompute{}, t.recipe.Precision.Autocast
 	played := &tape{section: &replay, model: t.model, code: t.code, recipe: &r}
 	played.layer(s.Layer)
 	for i := range replay.Components {

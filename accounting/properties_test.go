@@ -26,7 +26,7 @@ func drawCase(t *rapid.T) (*Case, *Compiled, Report) {
 		o := Options{
 			Model: m, Profile: rapid.SampledFrom(ProfileNames()).Draw(t, "profile"),
 			Context: 256 * pow("s", 3), MicroBatch: pow("b", 3), TP: pow("tp", 3), PP: pow("pp", 2), CP: pow("cp", 1), EP: pow("ep", 2), DP: pow("dp", 3),
-			VPP: pow("vpp", 1), ZeRO: &zero, Recompute: rapid.SampledFrom([]string{"none", "selective", "full"}).Draw(t, "recompute"),
+			VPP: pow("vpp", 1), ZeRO: &zero, Recompute: rapid.SampledFrom(recomputes).Draw(t, "recompute"),
 		}
 		o.GlobalBatch = o.MicroBatch * o.DP * o.PP * rapid.Int64Range(1, 3).Draw(t, "m")
 		c, err := o.Resolve()
@@ -100,8 +100,8 @@ func TestMemoryProperties(t *testing.T) {
 			}
 		}
 		if r.MicroBatches >= 1 && c.Model.Layers()/c.Setting.Plan.PP >= 2 {
-			none, _ := evaluate(t, c, func(c *Case) { c.Recipe.Recompute = RecomputeNone })
-			full, _ := evaluate(t, c, func(c *Case) { c.Recipe.Recompute = RecomputeFull })
+			none, _ := evaluate(t, c, func(c *Case) { c.Recipe.Recompute = Recompute{} })
+			full, _ := evaluate(t, c, func(c *Case) { c.Recipe.Recompute = Recompute{Mode: RecomputeFull} })
 			require.LessOrEqual(t, full.Memory.PeakBytes, none.Memory.PeakBytes, "recompute never needs more")
 		}
 	})

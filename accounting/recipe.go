@@ -159,29 +159,6 @@ const (
 	SoftmaxTorch                         // PyTorch's, of scores filled in with a mask
 )
 
-// Recompute says what backward computes again instead of keeping.
-type Recompute uint8
-
-// Recompute modes.
-const (
-	RecomputeNone      Recompute = iota
-	RecomputeSelective           // the profile's own selection: core attention in Megatron, an operation list in torchtitan
-	RecomputeFull                // every layer keeps its input only
-)
-
-// String is the name of the flag value.
-func (r Recompute) String() string { return [...]string{"none", "selective", "full"}[r] }
-
-// ParseRecompute reads "none", "selective" or "full".
-func ParseRecompute(name string) (Recompute, error) {
-	for r := RecomputeNone; r <= RecomputeFull; r++ {
-		if strings.EqualFold(name, r.String()) {
-			return r, nil
-		}
-	}
-	return 0, unknown("recompute", name, []string{"none", "selective", "full"})
-}
-
 // LossKernel says what the cross-entropy stores.
 type LossKernel uint8
 

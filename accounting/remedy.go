@@ -20,9 +20,9 @@ const maxRemedyFactor = 64
 // none guessed; the list is empty when nothing tried helps.
 func (c *Case) Remedies() ([]Remedy, error) {
 	full := *c
-	full.Recipe.Recompute = RecomputeFull
+	full.Recipe.Recompute = Recompute{Mode: RecomputeFull}
 	out, err := c.remedies("")
-	if err != nil || len(out) > 0 || c.Recipe.Recompute == RecomputeFull {
+	if err != nil || len(out) > 0 || c.Recipe.Recompute == full.Recipe.Recompute {
 		return out, err
 	}
 	return full.remedies("recompute full and ")
@@ -56,8 +56,10 @@ func (c *Case) remedies(prefix string) ([]Remedy, error) {
 		return nil
 	}
 	var recompute, micro, zero, tp, pp, gpus []step
-	for r := c.Recipe.Recompute + 1; r <= RecomputeFull; r++ {
-		recompute = append(recompute, step{"recompute " + r.String(), func(c *Case) { c.Recipe.Recompute = r }})
+	for mode := c.Recipe.Recompute.Mode; mode <= RecomputeFull; mode++ {
+		if r := (Recompute{Mode: mode}); r.Compare(c.Recipe.Recompute) > 0 || mode == RecomputeFull && r != c.Recipe.Recompute {
+			recompute = append(recompute, step{"recompute " + r.String(), func(c *Case) { c.Recipe.Recompute = r }})
+		}
 	}
 	for b := x.MicroBatch / 2; b >= 1; b /= 2 {
 		micro = append(micro, step{fmt.Sprintf("micro-batch %d", b), func(c *Case) { c.Setting.MicroBatch = b }})

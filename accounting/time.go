@@ -44,6 +44,7 @@ type timerKey struct {
 	microBatch, context               int64
 	tp, cp, ep, etp, shardRanks, zero int64
 	sp                                bool
+	again                             float64
 }
 
 type timerSlot struct {
@@ -59,7 +60,7 @@ const maxSections = 16
 // slot finds the slot of the case, emptied if it held another.
 func (t *Timer) slot(c *Compiled, x *Setting, m *Machine) *timerSlot {
 	p := &x.Plan
-	k := timerKey{model: c, machine: m, microBatch: x.MicroBatch, context: x.Context, tp: p.TP, cp: p.CP, ep: p.EP, etp: p.ETP, sp: p.SP}
+	k := timerKey{model: c, machine: m, microBatch: x.MicroBatch, context: x.Context, tp: p.TP, cp: p.CP, ep: p.EP, etp: p.ETP, sp: p.SP, again: c.Ledger.Recipe.Recompute.share(c.limits.layers, p)}
 	if p.ZeRO >= 3 {
 		k.zero, k.shardRanks = p.ZeRO, p.ShardRanks()
 	}
@@ -207,7 +208,7 @@ func (c *Compiled) time(x *Setting, m *Machine, s *timerSlot, out *Time) {
 	out.LowSeconds, out.HighSeconds = out.StepSeconds/spread, out.StepSeconds*spread
 	seconds := out.StepSeconds * float64(p.GPUs())
 	out.TokensPerSecondPerGPU = float64(x.GlobalBatch*x.Context) / seconds
-	work := c.StepFLOPs(x.GlobalBatch, x.Context, x.Convention)
+	work := c.stepFLOPs(x.GlobalBatch, x.Context, x.Convention, p)
 	out.MFU, out.HFU = work.Model/(seconds*m.PrintedPeak), work.Hardware/(seconds*m.PrintedPeak)
 }
 

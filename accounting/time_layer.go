@@ -69,7 +69,8 @@ type unitContext struct {
 	tp     group
 	cp     group
 	ep     group
-	shard  group // over which ZeRO-3 cuts weights
+	shard  group   // over which ZeRO-3 cuts weights
+	again  float64 // the part of the layers that full recompute runs again
 }
 
 func (c *Compiled) unitContext(x *Setting, m *Machine) unitContext {
@@ -84,6 +85,7 @@ func (c *Compiled) unitContext(x *Setting, m *Machine) unitContext {
 	u.tp = group{p.TP, 1}
 	u.cp = group{p.CP, p.TP}
 	u.ep = group{p.EP, p.ETP}
+	u.again = u.r.Recompute.share(c.limits.layers, p)
 	u.shard = group{p.ShardRanks(), p.TP}
 	return u
 }
@@ -119,7 +121,7 @@ func (c *Compiled) layer(u *unitContext, section int, out *unitTime) {
 	}
 	f.tp = float64(times * u.stack.TPExposed * u.tensorParallel(d))
 	b.tp = f.tp
-	u.repeat(f, b)
+	u.repeat(cs, f, b)
 	u.host(f, b)
 	u.sharded(c, cs, f, b)
 }
@@ -309,14 +311,14 @@ func (u *unitContext) norms(l *arch.Layer, d float64, f, b *passTime) {
 }
 
 // repeat adds what the recipe recomputes to backward.
-func (u *unitContext) repeat(f, b *passTime) {
-	switch u.r.Recompute {
+func (u *unitContext) repeat(cs *compiledSection, f, b *passTime) {
+	switch u.r.Recompute.Mode {
 	case RecomputeFull:
-		b.recompute = f.matmul + f.attention + f.elementwise
-		b.tp += f.tp
-		b.cp += f.cp
-		b.ep += f.ep
-		b.kernels += f.kernels
+		b.recompute = float64(u.again * (f.matmul + f.attention + f.elementwise))
+		b.tp += float64(u.again * f.tp)
+		b.cp += float64(u.again * f.cp)
+		b.ep += float64(u.again * f.ep)
+		b.kernels += float64(u.again * f.kernels)
 	case RecomputeSelective:
 		if u.stack.Operations {
 			// torchtitan keeps every second matrix product and the attention output.
@@ -324,7 +326,12 @@ func (u *unitContext) repeat(f, b *passTime) {
 			b.kernels += float64(f.kernels * 0.7)
 			return
 		}
-		b.recompute = f.attention // Megatron: core attention
+		if u.r.recomputes(CoreAttention) {
+			b.recompute = f.attention
+		}
+		if cs.againToken > 0 { // whole modules, by their share of the products
+			b.recompute += float64(f.matmul * cs.againToken / cs.tokenFLOPs)
+		}
 	}
 }
 

@@ -34,7 +34,7 @@ type Row struct {
 	Recipe      string `parquet:"recipe,dict" unit:"name" doc:"precision recipe of weights, gradients and optimizer state"`
 	Profile     string `parquet:"profile,dict" unit:"name" doc:"framework profile: which tensors are kept and how they are buffered"`
 	Optimizer   string `parquet:"optimizer,dict" unit:"name" doc:"optimizer"`
-	Recompute   string `parquet:"recompute,dict" unit:"name" doc:"activation recomputation: none, selective or full"`
+	Recompute   string `parquet:"recompute,dict" unit:"name" doc:"activation recomputation: none, selective (with its modules), full (with its method and layers) or every:N"`
 	Attention   string `parquet:"attention,dict" unit:"name" doc:"attention kernel"`
 	Loss        string `parquet:"loss,dict" unit:"name" doc:"loss kernel"`
 	Status      string `parquet:"status,dict" unit:"name" doc:"fits, oom (needs more than is usable), ruled_out (cannot be laid out; later columns are 0) or internal (a fault of headroom)"`

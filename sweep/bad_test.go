@@ -340,7 +340,7 @@ func TestBadStudies(t *testing.T) {
 	)
 	f("unknown_recompute",
 		`unknown_recompute.bad.yaml:4:15: grid.recompute[0]: unknown recompute "some"`,
-		"  hint: known: none, selective, full",
+		"  hint: known: none, selective, full, every",
 	)
 	f("unknown_suffix",
 		`unknown_suffix.bad.yaml:4:13: grid.context[0]: size "4Gx": unknown suffix "Gx" (K M B T are decimal, Ki Mi Gi Ti binary)`,

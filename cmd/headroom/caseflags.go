@@ -30,11 +30,15 @@ type caseFlags struct {
 	replicas    size
 	firstLayers size
 	lastLayers  size
-	zero        int64
-	sp          bool
-	asPublished bool
-	gpu         string
-	capacity    capacity
+	// Megatron's flags beside --recompute, see [caseFlags.recompute].
+	modules         []string
+	method          string
+	recomputeLayers size
+	zero            int64
+	sp              bool
+	asPublished     bool
+	gpu             string
+	capacity        capacity
 	// device is the accelerator that --gpu found; nil without it.
 	device *hardware.Accelerator
 	notes  []string // assumptions made about the flags
@@ -80,7 +84,10 @@ func (f *caseFlags) register(cmd *cobra.Command) {
 	p.StringVar(&f.opt.Profile, "profile", "", "framework `PROFILE`: "+strings.Join(accounting.ProfileNames(), ", "))
 	p.StringVar(&f.opt.Optimizer, "optimizer", "", "`OPTIMIZER`: "+strings.Join(accounting.OptimizerNames(), ", "))
 	p.StringVar(&f.opt.Attention, "attention", "", "attention `KERNEL`: flash or unfused")
-	p.StringVar(&f.opt.Recompute, "recompute", "", "activations computed again in backward: `none`, selective or full")
+	p.StringVar(&f.opt.Recompute, "recompute", "", "activations computed again in backward: `none`, selective, full, or every:2 for every second layer")
+	p.StringSliceVar(&f.modules, "recompute-modules", nil, "`MODULES` of selective recompute: "+strings.Join(accounting.RecomputeModules(), ", "))
+	p.StringVar(&f.method, "recompute-method", "", "`METHOD` of full recompute: uniform (units of layers) or block (the first layers of each chunk of a stage)")
+	p.Var(&f.recomputeLayers, "recompute-num-layers", "layers of a unit or a block of full recompute")
 	p.StringVar(&f.opt.Loss, "loss", "", "loss `KERNEL`: eager, fused or chunked")
 	p.StringVar(&f.opt.Dropout, "dropout", "", "dropout probability `P`")
 	p.StringVar(&f.opt.Convention, "flops", "", "count attention `causal` (half of S²) or full")
@@ -110,6 +117,8 @@ func (f *caseFlags) register(cmd *cobra.Command) {
 	fixed(cmd, "optimizer", accounting.OptimizerNames()...)
 	fixed(cmd, "attention", "flash", "unfused")
 	fixed(cmd, "schedule", accounting.ScheduleNames()...)
+	fixed(cmd, "recompute-modules", accounting.RecomputeModules()...)
+	fixed(cmd, "recompute-method", "uniform", "block")
 	fixed(cmd, "recompute", "none", "selective", "full")
 	fixed(cmd, "loss", "eager", "fused", "chunked")
 	fixed(cmd, "flops", "causal", "full")
@@ -141,6 +150,9 @@ func (f *caseFlags) options(s *state, cmd *cobra.Command) (accounting.Options, e
 		}
 		o.ZeRO = &f.zero
 	}
+	if o.Recompute, err = f.recompute(); err != nil {
+		return o, err
+	}
 	o.WithEmbedding = !f.asPublished
 	o.UsableBytes = f.capacity.Bytes
 	if f.gpu != "" {
@@ -155,6 +167,26 @@ func (f *caseFlags) options(s *state, cmd *cobra.Command) (accounting.Options, e
 		o.UsableBytes = f.device.UsableBytes
 	}
 	return o, nil
+}
+
+// recompute puts Megatron's flags into the one text that a study has.
+func (f *caseFlags) recompute() (string, error) {
+	text := f.opt.Recompute
+	switch {
+	case len(f.modules) > 0:
+		if (text != "" && text != "selective") || f.method != "" || f.recomputeLayers > 0 {
+			return "", usage("", "--recompute-modules goes with --recompute selective alone")
+		}
+		return "selective:" + strings.Join(f.modules, "+"), nil
+	case f.method != "":
+		if text != "" && text != "full" {
+			return "", usage("", "--recompute-method goes with --recompute full alone")
+		}
+		return fmt.Sprintf("full:%s:%d", f.method, max(int64(f.recomputeLayers), 1)), nil
+	case f.recomputeLayers > 0:
+		return "", usage("write --recompute-method uniform or block", "--recompute-num-layers needs a method")
+	}
+	return text, nil
 }
 
 // useDevice takes an accelerator as one rank sees it.

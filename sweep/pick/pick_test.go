@@ -29,7 +29,7 @@ func handTimer(a hardware.Accelerator, _ *accounting.Recipe) (StepTimer, error) 
 		t := 64/(float64(x.GPUs)*speed) + 0.1*math.Log2(float64(x.GPUs)/8)
 		p := &x.Plan
 		t += float64(p.TP+p.PP+p.CP+x.MicroBatch-4) + float64(p.ZeRO)/1000
-		if c.Ledger.Recipe.Recompute == accounting.RecomputeFull {
+		if c.Ledger.Recipe.Recompute.Mode == accounting.RecomputeFull {
 			t *= 1.5
 		}
 		return Step{Seconds: t, Low: 0.9 * t, High: 1.2 * t}

@@ -27,7 +27,7 @@ func (c *candidate) compare(o *candidate) int {
 	return cmp.Or(
 		cmp.Compare(c.step.Seconds, o.step.Seconds),
 		cmp.Compare(c.peak, o.peak),
-		cmp.Compare(c.recompute, o.recompute),
+		c.recompute.Compare(o.recompute),
 		cmp.Compare(p.TP, q.TP), cmp.Compare(p.PP, q.PP), cmp.Compare(p.CP, q.CP), cmp.Compare(p.VPP, q.VPP),
 		cmp.Compare(p.EP, q.EP), cmp.Compare(p.ZeRO, q.ZeRO), cmp.Compare(c.setting.MicroBatch, o.setting.MicroBatch),
 	)
@@ -124,7 +124,7 @@ func inOrder(modes []string) ([]string, error) {
 		}
 		parsed = append(parsed, r)
 	}
-	slices.Sort(parsed)
+	slices.SortFunc(parsed, accounting.Recompute.Compare)
 	var out []string
 	for _, r := range slices.Compact(parsed) {
 		out = append(out, r.String())
