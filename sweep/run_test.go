@@ -8,7 +8,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -16,7 +15,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"headroom/accounting"
-	"headroom/grids"
 	"headroom/hardware"
 	"headroom/results"
 )
@@ -454,60 +452,6 @@ grid:
 	for model, two := range peaks {
 		require.Len(t, two, 2, model)
 		require.Equal(t, two[0], two[1], model)
-	}
-}
-
-// Cases in cursor order, evaluated into rows that nobody writes.
-func BenchmarkEvaluate(b *testing.B) {
-	for _, study := range []string{DefaultPreset, "seed"} {
-		b.Run("study="+study, func(b *testing.B) {
-			src, err := Preset(study)
-			require.NoError(b, err)
-			s, err := Load(src)
-			require.NoError(b, err)
-			e, err := newEngine(s)
-			require.NoError(b, err)
-			v := newEvaluator(e)
-			var c *grids.Cursor
-			rows := 0
-			for b.Loop() {
-				if c == nil || !c.Next() {
-					c = s.grid.Cursor(0, s.Cases())
-					c.Next()
-				}
-				v.next(c)
-				rows++
-			}
-			b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "cases/s/core")
-		})
-	}
-}
-
-// Whole sweeps, from study to committed Parquet.
-func BenchmarkRun(b *testing.B) {
-	for _, workers := range []int{1, runtime.GOMAXPROCS(0)} {
-		b.Run(fmt.Sprintf("workers=%d", workers), func(b *testing.B) {
-			src, err := Preset("seed")
-			require.NoError(b, err)
-			src.Set = []string{"micro_batch=1..2048", "out.part_rows=64Ki"}
-			s, err := Load(src)
-			require.NoError(b, err)
-			rows, bytes := int64(0), int64(0)
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			for b.Loop() {
-				s.Out.Dir = b.TempDir()
-				sum, err := Run(context.Background(), s, Options{Workers: workers})
-				require.NoError(b, err)
-				rows, bytes = rows+sum.Rows, bytes+sum.Bytes
-			}
-			b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "rows/s")
-			b.ReportMetric(float64(rows)/b.Elapsed().Seconds()/float64(workers), "rows/s/core")
-			runtime.ReadMemStats(&after)
-			b.ReportMetric(float64(bytes)/float64(rows), "B/row")
-			b.ReportMetric(float64(after.Mallocs-before.Mallocs)/float64(rows), "allocs/row")
-			b.ReportMetric(float64(after.Sys)/(1<<20), "MiB-from-system")
-		})
 	}
 }
 
