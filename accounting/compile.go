@@ -23,6 +23,7 @@ type Compiled struct {
 	first   []int   // sections before the stack: embedding, encoder layers
 	uniform bool    // all decoder layers are of one kind
 	limits  limits
+	spread  uint64 // tells compiled ledgers apart where a [Memo] keeps things; equal ones only cost time
 }
 
 // limits are the sizes that plans have to divide.
@@ -129,11 +130,24 @@ func Compile(l *Ledger) (*Compiled, error) {
 		}
 	}
 	c.uniform = len(c.runs) > 0 && c.runs[0] == int64(len(c.runs))
+	for i := range c.sections {
+		c.spread = c.spread*31 + c.sections[i].spread()
+	}
 	c.limits.layers = l.Model.Layers()
 	c.limits.positions = l.Model.Embedding.Positions
 	var err error
 	c.Counts, err = l.counts()
 	return c, err
+}
+
+// spread is some number that follows from the section's terms.
+func (cs *compiledSection) spread() (h uint64) {
+	for _, terms := range [...][]term{cs.saved, cs.logits, cs.work[0], cs.work[1], cs.work[2]} {
+		for i := range terms {
+			h = h*1099511628211 + uint64(terms[i].coef)
+		}
+	}
+	return h
 }
 
 func (m *limits) add(l *arch.Layer) {

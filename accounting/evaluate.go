@@ -11,7 +11,7 @@ type Setting struct {
 	// the optimizer has made its moments.
 	FirstStep bool
 	Machine   *Machine // what to time the step on; nil = not asked
-	Timer     *Timer   // keeps times between cases; nil = every case for itself
+	Memo      *Memo    // keeps what cases have in common; nil = every case for itself
 }
 
 // A Report is the answer for one case. It is plain data and holds no pointers,
@@ -53,10 +53,6 @@ func (c *Compiled) Evaluate(x *Setting, r *Report) {
 		}
 	}
 	if r.Reason == OK && x.Machine != nil {
-		if x.Timer != nil {
-			x.Timer.Time(c, x, x.Machine, &r.Time)
-		} else {
-			c.Time(x, x.Machine, &r.Time)
-		}
+		c.time(x, x.Machine, &r.FLOPs, &r.Time)
 	}
 }

@@ -102,9 +102,15 @@ type sectionCosts [16]sectionCost
 // A stage is one pipeline stage while it is being counted: the sum of its
 // sections.
 type stage struct {
-	q     int64
 	x     *Setting
 	costs []sectionCost
+	stageSums
+	trace *[]Memory // every moment that was weighed, when a timeline is asked for
+}
+
+// stageSums are the numbers of a stage.
+type stageSums struct {
+	q     int64
 	rows  int64 // vocabulary rows of a tensor-parallel rank
 	ranks int64 // data-parallel ranks that share dense states, dp·cp
 
@@ -112,31 +118,62 @@ type stage struct {
 	logits      int64 // saved by head and loss
 	lossWork    int64
 	logitsFP32  int64 // one fp32 copy of the logits
+}
 
-	trace *[]Memory // every moment that was weighed, when a timeline is asked for
+func (c *Compiled) stage(x *Setting) stage {
+	return stage{x: x, stageSums: stageSums{rows: c.vocabRows(&x.Plan), ranks: x.Plan.ShardRanks()}}
 }
 
 // memory finds the worst stage and phase.
 func (c *Compiled) memory(x *Setting, out *Memory) error {
+	kept := x.Memo.stages(c, x)
+	if kept.known() {
+		for i := range kept.stages {
+			st := stage{x: x, costs: kept.costs, stageSums: kept.stages[i].sums}
+			m := kept.stages[i].held
+			if err := c.worst(&st, &m, out); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	var space sectionCosts
-	st := stage{x: x, rows: c.vocabRows(&x.Plan), ranks: x.Plan.ShardRanks()}
+	st := c.stage(x)
 	var err error
 	if st.costs, err = c.price(&st, space[:0]); err != nil {
 		return err
 	}
+	kept.begin(&st)
 	p := &x.Plan
+	inner := int64(0)
+	if p.PP > 3 && c.uniform && p.Schedule != DualPipe { // of which the middle stages may keep most
+		inner = c.stageSize(p, 1)
+	}
 	for q := range p.PP {
 		// Among the inner stages of equal layers the first keeps the most micro-batches.
-		if q > 1 && q < p.PP-1 && c.uniform && c.stageSize(p, q) <= c.stageSize(p, 1) {
+		if q > 1 && q < p.PP-1 && inner > 0 && (p.innerAlike(c.limits.layers) || c.stageSize(p, q) <= inner) {
 			continue
 		}
-		var m Memory
-		if err := c.stageMemory(st, q, &m); err != nil {
+		one, m := st, Memory{}
+		if err := c.holdStage(&one, q, &m); err != nil {
 			return err
 		}
-		if q == 0 || m.PeakBytes > out.PeakBytes {
-			*out = m
+		kept.add(&one, &m)
+		if err := c.worst(&one, &m, out); err != nil {
+			return err
 		}
+	}
+	kept.finish()
+	return nil
+}
+
+// worst puts the peak of a stage into out if it is the highest so far.
+func (c *Compiled) worst(st *stage, m, out *Memory) error {
+	if err := c.stagePeak(st, m); err != nil {
+		return err
+	}
+	if st.q == 0 || m.PeakBytes > out.PeakBytes {
+		*out = *m
 	}
 	return nil
 }
@@ -145,7 +182,7 @@ func (c *Compiled) memory(x *Setting, out *Memory) error {
 // passed [Compiled.Check].
 func (c *Compiled) StageMemory(x *Setting, q int64, m *Memory) error {
 	var space sectionCosts
-	st := stage{x: x, rows: c.vocabRows(&x.Plan), ranks: x.Plan.ShardRanks()}
+	st := c.stage(x)
 	var err error
 	if st.costs, err = c.price(&st, space[:0]); err != nil {
 		return err
@@ -155,29 +192,22 @@ func (c *Compiled) StageMemory(x *Setting, q int64, m *Memory) error {
 
 // price is the cost of every section, appended to costs.
 func (c *Compiled) price(st *stage, costs []sectionCost) ([]sectionCost, error) {
-	p, b, s := &st.x.Plan, st.x.MicroBatch, st.x.Context
-	for i := range len(c.sections) + len(c.whole) {
-		cs := c.section(i)
-		d := divisors(p, cs.kvHeads)
-		var k sectionCost
-		k.dense, k.expert = perRank(&cs.weights, st.rows, &d)
-		k.left, _ = perRank(&cs.left, st.rows, &d)
-		k.denseMoments, k.expertMoments = perRank(&cs.moments, st.rows, &d)
-		k.denseShard, k.expertShard = c.shards(st, cs, k.dense, k.expert)
-		var err error
-		if k.saved, err = sumTerms(cs.saved, b, s, st.rows, &d); err != nil {
-			return nil, err
+	kept, known := st.x.Memo.price(c, st.x)
+	if known {
+		costs = append(costs, kept.costs...)
+	} else {
+		for i := range len(c.sections) + len(c.whole) {
+			k, err := c.section(i).price(st)
+			if err != nil {
+				return nil, err
+			}
+			costs = append(costs, k)
 		}
-		if k.kernel, err = sumTerms(cs.kernel, b, s, st.rows, &d); err != nil {
-			return nil, err
-		}
-		if k.copies, err = sumTerms(cs.copies, b, s, st.rows, &d); err != nil {
-			return nil, err
-		}
-		if k.work, err = widest(&cs.work, b, s, st.rows, &d); err != nil {
-			return nil, err
-		}
-		costs = append(costs, k)
+		kept.keep(costs)
+	}
+	for i := range costs {
+		k := &costs[i]
+		k.denseShard, k.expertShard = c.shards(st, c.section(i), k.dense, k.expert)
 	}
 	return costs, nil
 }
@@ -190,26 +220,66 @@ func (c *Compiled) section(i int) *compiledSection {
 	return &c.whole[i-len(c.sections)]
 }
 
+// price is the cost of a section before ZeRO cuts it.
+func (cs *compiledSection) price(st *stage) (k sectionCost, err error) {
+	b, s := st.x.MicroBatch, st.x.Context
+	d := divisors(&st.x.Plan, cs.kvHeads)
+	k.dense, k.expert = perRank(&cs.weights, st.rows, &d)
+	k.left, _ = perRank(&cs.left, st.rows, &d)
+	k.denseMoments, k.expertMoments = perRank(&cs.moments, st.rows, &d)
+	if k.saved, err = sumTerms(cs.saved, b, s, st.rows, &d); err != nil {
+		return k, err
+	}
+	if k.kernel, err = sumTerms(cs.kernel, b, s, st.rows, &d); err != nil {
+		return k, err
+	}
+	if k.copies, err = sumTerms(cs.copies, b, s, st.rows, &d); err != nil {
+		return k, err
+	}
+	k.work, err = widest(&cs.work, b, s, st.rows, &d)
+	return k, err
+}
+
 // stageMemory adds up stage q and finds its worst phase.
 func (c *Compiled) stageMemory(st stage, q int64, m *Memory) error {
+	if err := c.holdStage(&st, q, m); err != nil {
+		return err
+	}
+	return c.stagePeak(&st, m)
+}
+
+// holdStage adds up what stage q holds, whatever the ZeRO stage and what the device
+// offers: a [Memo] keeps it between cases that differ in those alone.
+func (c *Compiled) holdStage(st *stage, q int64, m *Memory) error {
 	x, p := st.x, &st.x.Plan
 	st.q, m.Stage = q, q
 	micro := x.MicroBatches(p)
 	var size [maxChunks]int64 // what one micro-batch leaves in each chunk
+	if each, even := p.evenly(c.limits.layers); even && c.uniform && c.whole == nil {
+		// All chunks hold equally many of the same layers: they are counted together.
+		n := each * p.chunks()
+		if err := c.hold(st, c.layers[0], n, n, &size[0], m); err != nil {
+			return err
+		}
+		for j := p.chunks() - 1; j >= 0; j-- {
+			size[j] = size[0] / p.chunks()
+		}
+	} else {
+		before := int64(0)
+		for j := range p.chunks() {
+			lo, hi := p.chunkLayers(c.limits.layers, q, j)
+			if err := c.holdChunk(st, lo, hi, before, &size[j], m); err != nil {
+				return err
+			}
+			before += hi - lo
+		}
+	}
 	if p.first(q) {
 		for _, i := range c.first {
-			if err := c.hold(&st, i, 1, 1, &size[0], m); err != nil {
+			if err := c.hold(st, i, 1, 1, &size[0], m); err != nil {
 				return err
 			}
 		}
-	}
-	var before int64
-	for j := range p.chunks() {
-		lo, hi := p.chunkLayers(c.limits.layers, q, j)
-		if err := c.holdChunk(&st, lo, hi, before, &size[j], m); err != nil {
-			return err
-		}
-		before += hi - lo
 	}
 	var err error
 	switch {
@@ -223,17 +293,21 @@ func (c *Compiled) stageMemory(st stage, q int64, m *Memory) error {
 	if err != nil {
 		return err
 	}
-	last := p.last(q)
-	if last {
-		if err := c.holdHead(&st, m); err != nil {
+	if p.last(q) {
+		if err := c.holdHead(st, m); err != nil {
 			return err
 		}
 	}
 	m.ParametersPerRank = st.dense + st.expert + st.left
+	return nil
+}
+
+// stagePeak is the worst phase of a stage that [Compiled.holdStage] has added up.
+func (c *Compiled) stagePeak(st *stage, m *Memory) error {
 	if c.Ledger.Profile.memory.style == styleAutograd {
-		return c.autogradPeak(&st, last, m)
+		return c.autogradPeak(st, st.x.Plan.last(st.q), m)
 	}
-	return c.bufferPeak(&st, m)
+	return c.bufferPeak(st, m)
 }
 
 // holdChunk adds the layers lo to hi, which follow so many others of their stage.
@@ -430,7 +504,8 @@ func (c *Compiled) Timeline(x *Setting) ([]Memory, error) {
 		return nil, err
 	}
 	var moments []Memory
-	st := stage{x: x, rows: c.vocabRows(&x.Plan), ranks: x.Plan.ShardRanks(), trace: &moments}
+	st := c.stage(x)
+	st.trace = &moments
 	var err error
 	if st.costs, err = c.price(&st, nil); err != nil {
 		return nil, err

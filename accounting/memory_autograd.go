@@ -220,8 +220,8 @@ func (c *Compiled) stageSection(p *Plan, q, k int64) int {
 
 // stageSize is the number of layers of stage q.
 func (c *Compiled) stageSize(p *Plan, q int64) (n int64) {
-	if p.PP == 1 {
-		return c.limits.layers
+	if each, even := p.evenly(c.limits.layers); even {
+		return each * p.chunks()
 	}
 	for j := range p.chunks() {
 		lo, hi := p.chunkLayers(c.limits.layers, q, j)

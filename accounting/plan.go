@@ -38,8 +38,9 @@ var SingleGPU = Plan{TP: 1, PP: 1, VPP: 1, CP: 1, EP: 1, ETP: 1, DP: 1}
 // GPUs is the number of ranks N.
 func (p *Plan) GPUs() int64 { return p.TP * p.CP * p.PP * p.DP }
 
-// ExpertDP is the number of ranks that hold the same experts of a stage.
-func (p *Plan) ExpertDP() int64 { return p.TP * p.CP * p.DP / (p.EP * p.ETP) }
+// ExpertDP is the number of ranks that hold the same experts of a stage, 1 at
+// least: a model without experts takes any EP·ETP.
+func (p *Plan) ExpertDP() int64 { return max(p.TP*p.CP*p.DP/(p.EP*p.ETP), 1) }
 
 // ShardRanks is the number of ranks that ZeRO cuts dense states over.
 func (p *Plan) ShardRanks() int64 { return p.DP * p.CP / max(p.Replicas, 1) }

@@ -93,41 +93,53 @@ func (s Schedule) foldedPeak(p, q, microBatches int64, size []int64) (int64, err
 // chunk j. Forwards run p micro-batches through chunk 0, then through chunk 1, …;
 // backwards the same from the last chunk down; 2(p−q−1) + p(v−1) forwards come
 // before the first pair of one forward and one backward (Megatron-Core
-// schedules.py). Chunks of equal size peak at the first pair; for others the
-// first turns of the pattern, which repeats every p·v forwards, are walked.
+// schedules.py). Chunks of equal size peak at the first pair; for others the pattern
+// is walked once, from one change of chunk to the next: it repeats after p·v pairs,
+// which run every chunk forward and backward as often, and between changes the sum
+// moves evenly.
 //
 // It returns [ErrOverflow] when the sum does not fit into 64 bits.
 func interleavedPeak(p, q, microBatches int64, size []int64) (int64, error) {
 	v := int64(len(size))
 	total := microBatches * v
-	chunk := func(k int64) int64 { return k % (p * v) / p }
 	warmup := min(2*(p-q-1)+p*(v-1), total)
+	equal := true
 	for _, n := range size {
 		if _, err := mulChecked(n, total); err != nil {
 			return 0, err
 		}
-	}
-	var held, peak int64
-	forward, backward := int64(0), int64(0)
-	equal := true
-	for _, n := range size {
 		equal = equal && n == size[0]
 	}
 	if equal {
 		return min(warmup+1, total) * size[0], nil
 	}
-	for ; forward < warmup; forward++ {
-		held += size[chunk(forward)]
-	}
-	peak = held
-	for turns := int64(0); backward < total && turns < 3*p*v; turns++ {
-		if forward < total {
-			held += size[chunk(forward)]
-			forward++
-			peak = max(peak, held)
+	var held int64
+	forward, left := int64(0), int64(0) // the chunk that runs forward next, and how often before the next one does
+	for done := int64(0); done < warmup; {
+		n := min(p, warmup-done)
+		held += n * size[forward]
+		if left = p - n; left == 0 {
+			forward = (forward + 1) % v
 		}
-		held -= size[v-1-chunk(backward)]
-		backward++
+		done += n
+	}
+	if left == 0 {
+		left = p
+	}
+	peak := held
+	backward, back := v-1, p
+	for pairs := min(total-warmup, p*v); pairs > 0; {
+		n := min(left, back, pairs)
+		change := size[forward] - size[backward]
+		peak = max(peak, held+size[forward]+max(0, (n-1)*change))
+		held += n * change
+		pairs -= n
+		if left -= n; left == 0 {
+			forward, left = (forward+1)%v, p
+		}
+		if back -= n; back == 0 {
+			backward, back = (backward+v-1)%v, p
+		}
 	}
 	return peak, nil
 }

@@ -52,6 +52,29 @@ func (p *Plan) chunkLayers(layers, q, j int64) (lo, hi int64) {
 	return deal(layers, p.PP*p.VPP, j*p.PP+q)
 }
 
+// evenly is the number of layers of every chunk where all hold equally many.
+func (p *Plan) evenly(layers int64) (each int64, ok bool) {
+	n := p.PP * p.VPP
+	switch p.Schedule {
+	case ZBV:
+		n = 2 * p.PP
+	case DualPipe:
+		n = p.PP
+	}
+	return layers / n, layers%n == 0 && p.FirstLayers+p.LastLayers == 0
+}
+
+// innerAlike says that the stages between the first and the last hold equally many
+// layers.
+func (p *Plan) innerAlike(layers int64) bool {
+	if p.Schedule.folded() {
+		_, even := p.evenly(layers)
+		return even
+	}
+	n := p.PP * p.VPP
+	return p.FirstLayers+p.LastLayers > 0 || layers%n == 0 || (layers+2)%n == 0
+}
+
 // unequal is the number of layers of one chunk of the first stage, of the inner
 // ones and of the last, where the plan gives those of the first or the last stage
 // and the rest is dealt evenly (Megatron-Core, transformer_block.py,

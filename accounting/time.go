@@ -29,65 +29,15 @@ type Time struct {
 	HFU                   float64 // with recompute
 }
 
-// A Timer keeps the times of layers between cases that differ in depth, schedule
-// or batch alone, so that a sweep computes them once for each (micro-batch,
-// context, tp, sp, cp, ep, ZeRO group, compiled model, machine). It is not safe for
-// concurrent use. The zero value is ready.
-type Timer struct{ slots [timerSlots]timerSlot }
-
-const timerSlots = 64
-
-// timerKey is everything that the time of a unit depends on.
-type timerKey struct {
-	model                             *Compiled
-	machine                           *Machine
-	microBatch, context               int64
-	tp, cp, ep, etp, shardRanks, zero int64
-	sp                                bool
-	again                             float64
-}
-
-type timerSlot struct {
-	key   timerKey
-	known [maxSections]bool
-	units [maxSections]unitTime
-}
-
-// maxSections bounds the kinds of unit (embedding, kinds of layer, head) whose
-// time is kept; a layer of a further kind is computed again for every run of them.
-const maxSections = 16
-
-// slot finds the slot of the case, emptied if it held another.
-func (t *Timer) slot(c *Compiled, x *Setting, m *Machine) *timerSlot {
-	p := &x.Plan
-	k := timerKey{model: c, machine: m, microBatch: x.MicroBatch, context: x.Context, tp: p.TP, cp: p.CP, ep: p.EP, etp: p.ETP, sp: p.SP, again: c.Ledger.Recipe.Recompute.share(c.limits.layers, p)}
-	if p.ZeRO >= 3 {
-		k.zero, k.shardRanks = p.ZeRO, p.ShardRanks()
-	}
-	// Fibonacci hashing of the sizes; any spread will do.
-	h := uint64(k.microBatch*31+k.context) * 0x9e3779b97f4a7c15
-	h ^= uint64(k.tp*1009+k.cp*9176+k.ep*65537+k.etp*131+k.shardRanks*524287) * 0xbf58476d1ce4e5b9
-	s := &t.slots[h>>58%timerSlots]
-	if s.key != k {
-		s.key, s.known = k, [maxSections]bool{}
-	}
-	return s
-}
-
 // Time predicts one step of a case that [Compiled.Check] allows. It does not
-// allocate and is safe for concurrent use with different results.
+// allocate and is safe for concurrent use with different results and memos.
 func (c *Compiled) Time(x *Setting, m *Machine, out *Time) {
-	var s timerSlot
-	c.time(x, m, &s, out)
-}
-
-// Time is [Compiled.Time] with what the timer keeps.
-func (t *Timer) Time(c *Compiled, x *Setting, m *Machine, out *Time) {
-	c.time(x, m, t.slot(c, x, m), out)
+	work := c.stepFLOPs(x.GlobalBatch, x.Context, x.Convention, &x.Plan)
+	c.time(x, m, &work, out)
 }
 
 // unit is the time of one unit of a section, from the slot where it is known.
-func (c *Compiled) unit(u *unitContext, s *timerSlot, section int) *unitTime {
+func (c *Compiled) unit(u *unitContext, s *unitSlot, section int) *unitTime {
 	i := min(section, maxSections-1)
 	w := &s.units[i]
 	if s.known[i] {
@@ -122,19 +72,23 @@ func (t *stageTime) add(w *unitTime, n float64) {
 }
 
 // stageTime sums up stage q; parts, if asked for, gets its named parts.
-func (c *Compiled) stageTime(u *unitContext, s *timerSlot, q int64, parts *passTime) (t stageTime) {
+func (c *Compiled) stageTime(u *unitContext, s *unitSlot, q int64, parts *passTime) (t stageTime) {
 	p := &u.x.Plan
 	if p.first(q) {
 		for _, i := range c.first {
 			c.addUnit(u, s, i, 1, &t, parts)
 		}
 	}
-	for j := range p.chunks() {
-		lo, hi := p.chunkLayers(c.limits.layers, q, j)
-		for i := lo; i < hi; {
-			n := min(c.runs[i], hi-i)
-			c.addUnit(u, s, c.layers[i], n, &t, parts)
-			i += n
+	if each, even := p.evenly(c.limits.layers); even && c.uniform {
+		c.addUnit(u, s, c.layers[0], each*p.chunks(), &t, parts)
+	} else {
+		for j := range p.chunks() {
+			lo, hi := p.chunkLayers(c.limits.layers, q, j)
+			for i := lo; i < hi; {
+				n := min(c.runs[i], hi-i)
+				c.addUnit(u, s, c.layers[i], n, &t, parts)
+				i += n
+			}
 		}
 	}
 	if p.last(q) {
@@ -143,7 +97,7 @@ func (c *Compiled) stageTime(u *unitContext, s *timerSlot, q int64, parts *passT
 	return t
 }
 
-func (c *Compiled) addUnit(u *unitContext, s *timerSlot, section int, n int64, t *stageTime, parts *passTime) {
+func (c *Compiled) addUnit(u *unitContext, s *unitSlot, section int, n int64, t *stageTime, parts *passTime) {
 	w := c.unit(u, s, section)
 	t.add(w, float64(n))
 	if parts != nil {
@@ -152,63 +106,105 @@ func (c *Compiled) addUnit(u *unitContext, s *timerSlot, section int, n int64, t
 	}
 }
 
-func (c *Compiled) time(x *Setting, m *Machine, s *timerSlot, out *Time) {
-	*out = Time{}
-	p := &x.Plan
-	u := c.unitContext(x, m)
-	micro := float64(x.MicroBatches(p))
-	if p.Schedule == DualPipe {
-		micro /= 2 // from either end; a stage's time below is that of both
-	}
-	send := 0.0
+// A pace is how fast the stages of a pipeline are, whatever the number of
+// micro-batches: what a [Memo] keeps.
+type pace struct {
+	slow          stageTime
+	parts         passTime // of the slowest stage
+	all           float64  // sum of forward and backward over the stages
+	dense, expert float64  // parameters of the stages that hold most
+	send          float64  // activations and gradients of a micro-batch to the next stage
+	straggler     float64  // what waiting for the slowest rank adds, as a share
+	spread        float64  // of the error bar
+	step          float64  // what the framework adds once a step
+	ends          [4]stepEnd
+}
+
+// A stepEnd is what comes at the end of a step, by ZeRO stage.
+type stepEnd struct {
+	known               bool
+	synchronise, update float64
+}
+
+// pace finds the pace of a case's pipeline.
+func (c *Compiled) pace(u *unitContext, s *unitSlot, out *pace) {
+	p, m := &u.x.Plan, u.m
 	if p.PP > 1 {
 		bytes := u.bytes * u.tokens * float64(c.Ledger.Model.Hidden) / float64(p.TP) // scattered over the tensor-parallel ranks
-		send = 2 * float64(p.VPP) * u.stack.PPExposed * m.send(p.TP*p.CP*p.DP, bytes)
+		out.send = 2 * float64(p.VPP) * u.stack.PPExposed * m.send(p.TP*p.CP*p.DP, bytes)
 	}
-	var slow stageTime
+	// With equal layers and equal stages inside, all stages but the first and the last
+	// are the second.
+	alike := p.PP > 3 && c.uniform && p.innerAlike(c.limits.layers)
 	var slowest int64
-	var all, dense, expert float64
-	// With equal layers, evenly dealt, all stages but the first and the last are the second.
-	alike := p.PP > 3 && c.runs[0] == c.limits.layers && c.limits.layers%(p.PP*p.chunks()) == 0 && p.FirstLayers+p.LastLayers == 0
 	for q := int64(0); q < p.PP; q++ {
-		t := c.stageTime(&u, s, q, nil)
-		all += t.both
+		t := c.stageTime(u, s, q, nil)
+		out.all += t.both
 		if alike && q == 1 {
-			all += float64(float64(p.PP-3) * t.both)
+			out.all += float64(float64(p.PP-3) * t.both)
 			q = p.PP - 2
 		}
-		dense, expert = math.Max(dense, t.dense), math.Max(expert, t.expert)
-		if q == 0 || t.both > slow.both {
-			slow, slowest = t, q
+		out.dense, out.expert = math.Max(out.dense, t.dense), math.Max(out.expert, t.expert)
+		if q == 0 || t.both > out.slow.both {
+			out.slow, slowest = t, q
 		}
 	}
-	all += float64(send * float64(p.PP))
-	busy := slow.both + send
-	pipeline := pipelineSeconds(p.Schedule, busy, all, slow.weights, p.VPP, micro)
-	var parts passTime
-	c.stageTime(&u, s, slowest, &parts)
+	c.stageTime(u, s, slowest, &out.parts)
+	out.all += float64(out.send * float64(p.PP))
+	if domains := float64(p.GPUs()) / float64(m.Domain); domains > 1 {
+		out.straggler = m.Calibration.Straggler * log2(domains)
+	}
+	out.spread, out.step = c.band(m), u.stack.Step
+}
+
+func (c *Compiled) time(x *Setting, m *Machine, work *StepFLOPs, out *Time) {
+	var own pace
+	k := &own
+	kept := x.Memo.paceOf(c, x, m)
+	if kept != nil {
+		k = &kept.pace
+	}
+	p := &x.Plan
+	end := &k.ends[p.ZeRO]
+	if kept == nil || !kept.known || !end.known {
+		u := c.unitContext(x, m)
+		switch {
+		case kept == nil:
+			var s unitSlot
+			c.pace(&u, &s, k)
+		case !kept.known:
+			c.pace(&u, x.Memo.unitsOf(c, x, m), k)
+			kept.known = true
+		}
+		end.synchronise, end.update = c.synchronise(&u, k.dense, k.expert, k.slow.backward), c.update(&u, k.dense, k.expert)
+		end.known = true
+	}
+	*out = Time{}
+	parts := &k.parts
+	micro := float64(x.MicroBatches(p))
+	if p.Schedule == DualPipe {
+		micro /= 2 // from either end; a stage's time is that of both
+	}
+	busy := k.slow.both + k.send
+	pipeline := pipelineSeconds(p.Schedule, busy, k.all, k.slow.weights, p.VPP, micro)
 	out.ComputeSeconds = micro * parts.matmul
 	out.AttentionSeconds = micro * parts.attention
 	out.ElementwiseSeconds = micro * parts.elementwise
 	out.RecomputeSeconds = micro * parts.recompute
 	out.LaunchSeconds = micro * parts.launch
 	out.TPCommSeconds, out.CPCommSeconds, out.EPCommSeconds = micro*parts.tp, micro*parts.cp, micro*parts.ep
-	out.PPCommSeconds = micro * send
+	out.PPCommSeconds = micro * k.send
 	out.BubbleSeconds = math.Max(pipeline-float64(micro*busy), 0)
-	out.DPCommSeconds = float64(micro*parts.dp) + c.synchronise(&u, dense, expert, slow.backward)
-	out.OptimizerSeconds = c.update(&u, dense, expert)
-	out.OverheadSeconds = u.stack.Step
-	if domains := float64(p.GPUs()) / float64(m.Domain); domains > 1 {
-		out.StragglerSeconds = (pipeline + out.DPCommSeconds) * m.Calibration.Straggler * log2(domains)
-	}
+	out.DPCommSeconds = float64(micro*parts.dp) + end.synchronise
+	out.OptimizerSeconds = end.update
+	out.OverheadSeconds = k.step
+	out.StragglerSeconds = float64((pipeline + out.DPCommSeconds) * k.straggler)
 	out.StepSeconds = out.ComputeSeconds + out.AttentionSeconds + out.ElementwiseSeconds + out.RecomputeSeconds + out.LaunchSeconds +
 		out.TPCommSeconds + out.CPCommSeconds + out.EPCommSeconds + out.DPCommSeconds + out.PPCommSeconds + out.BubbleSeconds +
 		out.OptimizerSeconds + out.StragglerSeconds + out.OverheadSeconds
-	spread := c.band(m)
-	out.LowSeconds, out.HighSeconds = out.StepSeconds/spread, out.StepSeconds*spread
+	out.LowSeconds, out.HighSeconds = out.StepSeconds/k.spread, out.StepSeconds*k.spread
 	seconds := out.StepSeconds * float64(p.GPUs())
 	out.TokensPerSecondPerGPU = float64(x.GlobalBatch*x.Context) / seconds
-	work := c.stepFLOPs(x.GlobalBatch, x.Context, x.Convention, p)
 	out.MFU, out.HFU = work.Model/(seconds*m.PrintedPeak), work.Hardware/(seconds*m.PrintedPeak)
 }
 

@@ -305,48 +305,23 @@ func BenchmarkTime(b *testing.B) {
 		plan := Plan{TP: 8, PP: pp, VPP: 1, CP: 1, EP: 1, ETP: 8, DP: 32 / pp, SP: true, ZeRO: 1}
 		x := Setting{Workload: Workload{Context: 2048, MicroBatch: 1, GlobalBatch: 1024}, Plan: plan, GPUs: plan.GPUs()}
 		var t Time
-		b.Run(fmt.Sprintf("pp=%d/timer=false", pp), func(b *testing.B) {
+		b.Run(fmt.Sprintf("pp=%d/memo=false", pp), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				k.Time(&x, m, &t)
 			}
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "cases/s")
 		})
-		b.Run(fmt.Sprintf("pp=%d/timer=true", pp), func(b *testing.B) {
+		b.Run(fmt.Sprintf("pp=%d/memo=true", pp), func(b *testing.B) {
 			b.ReportAllocs()
-			timer := new(Timer)
+			x.Memo = new(Memo)
 			for b.Loop() {
-				timer.Time(k, &x, m, &t)
+				k.Time(&x, m, &t)
 			}
+			x.Memo = nil
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "cases/s")
 		})
 	}
-}
-
-// A timer never changes an answer, whatever it was asked before.
-func TestTimer(t *testing.T) {
-	machines := []*Machine{machine(t, "a100-sxm-80gb", "bf16-mixed"), machine(t, "h100-sxm", "bf16-mixed")}
-	timers := map[string]*Timer{}
-	rapid.Check(t, func(t *rapid.T) {
-		c, k, _ := drawCase(t)
-		name := c.Model.Name
-		if timers[name] == nil {
-			timers[name] = new(Timer)
-		}
-		m := rapid.SampledFrom(machines).Draw(t, "machine")
-		var fresh, kept Time
-		k.Time(&c.Setting, m, &fresh)
-		for range 2 {
-			timers[name].Time(k, &c.Setting, m, &kept)
-			require.Equal(t, fresh, kept)
-		}
-		// The same model again at another depth of pipeline or batch.
-		next := c.Setting
-		next.GlobalBatch *= 3
-		k.Time(&next, m, &fresh)
-		timers[name].Time(k, &next, m, &kept)
-		require.Equal(t, fresh, kept)
-	})
 }
 
 // planSpace lists every plan, micro-batch and ZeRO stage of a 175B model on 256
@@ -385,9 +360,9 @@ func BenchmarkPlanSpace(b *testing.B) {
 	require.NoError(b, err)
 	for _, fit := range []bool{false, true} {
 		space := planSpace(k)
-		timer := new(Timer)
+		memo := new(Memo)
 		for i := range space {
-			space[i].Machine, space[i].Timer = m, timer
+			space[i].Machine, space[i].Memo = m, memo
 			if fit {
 				space[i].UsableBytes = 79 << 30
 			}

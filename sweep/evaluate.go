@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"runtime/debug"
+	"slices"
 	"sync"
 
 	"headroom/accounting"
@@ -96,6 +97,10 @@ type rent struct {
 func (v *evaluator) rent() rent {
 	n := v.room.devices
 	key := rentKey{v.room, (v.setting.GPUs-1)/n + 1}
+	last := &v.lastRents[v.roomAt]
+	if last.gpus == key.gpus {
+		return last.rent
+	}
 	r, known := v.rents[key]
 	if !known {
 		if p, q, _ := hardware.CheapestOffer(v.room.offers, v.room.device, key.gpus); p != nil {
@@ -103,6 +108,7 @@ func (v *evaluator) rent() rent {
 		}
 		v.rents[key] = r
 	}
+	last.gpus, last.rent = key.gpus, r
 	return r
 }
 
@@ -119,6 +125,9 @@ type kernel struct {
 	profile  *accounting.Profile
 	recipe   accounting.Recipe
 	context  int64
+	// The time model's view of each room's accelerator under the recipe, nil where it
+	// has no such number format: rows then hold no time.
+	machines []*accounting.Machine
 }
 
 func newEngine(s *Study) (*engine, error) {
@@ -206,6 +215,13 @@ func (e *engine) kernel(key kernelKey) (*kernel, error) {
 	}
 	k := &kernel{model: model.Name, profile: c.Profile, recipe: c.Recipe, context: c.Setting.Context}
 	k.compiled, k.err = c.Compile()
+	for i := range e.rooms {
+		m, err := accounting.NewMachine(e.rooms[i].device, &k.recipe.Precision, 0)
+		if err != nil {
+			m = nil
+		}
+		k.machines = append(k.machines, m)
+	}
 	if len(e.compiled) >= maxKernels {
 		clear(e.compiled)
 	}
@@ -230,11 +246,13 @@ type evaluator struct {
 	kernels map[kernelKey]*kernel // of this worker, without the lock
 	kernel  *kernel
 	room    *room
-	rents   map[rentKey]rent
+	roomAt  int32 // index of the room
 
-	// The time model's view of an accelerator under a recipe, nil where it has no such
-	// number format.
-	machines map[machineKey]*accounting.Machine
+	rents     map[rentKey]rent
+	lastRents []struct { // by room: what was asked for last
+		gpus int64
+		rent rent
+	}
 
 	// What the axes say; 0, or −1 for zero and sp, where there is no such axis.
 	context, globalBatch, globalTokens, microBatch int64
@@ -242,35 +260,16 @@ type evaluator struct {
 	schedule, replicas, firstLayers, lastLayers    int64
 
 	setting accounting.Setting
-	timer   accounting.Timer // of this worker: cases share the times of their layers
+	memo    accounting.Memo // of this worker: what cases have in common
 	report  accounting.Report
 	row     results.Row
 	onCase  func(index int64) // tests make cases panic with it
 	best    Best              // of the cases so far, for the progress
 }
 
-// A machineKey is an accelerator and a recipe.
-type machineKey struct {
-	room   *room
-	recipe string
-}
-
-// machine is what the time model needs of the current accelerator.
-func (v *evaluator) machine() *accounting.Machine {
-	key := machineKey{v.room, v.kernel.recipe.Precision.Name}
-	m, ok := v.machines[key]
-	if !ok {
-		var err error
-		if m, err = accounting.NewMachine(v.room.device, &v.kernel.recipe.Precision, 0); err != nil {
-			m = nil // the row then holds no time: the accelerator has no such format
-		}
-		v.machines[key] = m
-	}
-	return m
-}
-
 func newEvaluator(e *engine) *evaluator {
-	v := &evaluator{engine: e, kernels: map[kernelKey]*kernel{}, rents: map[rentKey]rent{}, machines: map[machineKey]*accounting.Machine{}, zero: -1, sp: -1}
+	v := &evaluator{engine: e, kernels: map[kernelKey]*kernel{}, rents: map[rentKey]rent{}, zero: -1, sp: -1}
+	v.lastRents = slices.Grow(v.lastRents, len(e.rooms))[:len(e.rooms)]
 	for i := range v.key {
 		v.key[i] = -1
 	}
@@ -321,7 +320,7 @@ func (v *evaluator) take(k int, i int32) bool {
 		return true
 	}
 	if kind == axAccelerator {
-		v.room = &v.rooms[i]
+		v.room, v.roomAt = &v.rooms[i], i
 		return false
 	}
 	n := v.values[k][i]
@@ -395,7 +394,7 @@ func (v *evaluator) settle() accounting.Reason {
 	p.Schedule, p.Replicas, p.FirstLayers, p.LastLayers = accounting.Schedule(v.schedule), v.replicas, v.firstLayers, v.lastLayers
 	x.GPUs, x.Context, x.MicroBatch, x.GlobalBatch = v.gpus, v.context, max(v.microBatch, 1), v.globalBatch
 	x.Tokens = v.study.Tokens
-	x.UsableBytes, x.Machine, x.Timer = v.room.usable, v.machine(), &v.timer
+	x.UsableBytes, x.Machine, x.Memo = v.room.usable, k.machines[v.roomAt], &v.memo
 	if x.Context == 0 {
 		x.Context = k.context
 	}
