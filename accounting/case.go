@@ -25,6 +25,7 @@ type Options struct {
 	Profile, Recipe, Optimizer          string
 	Attention, Recompute, Loss, Dropout string
 	Schedule                            string
+	Compile                             bool
 	Softmax                             SoftmaxKernel
 
 	// Code, where it is given, takes the place of the profile of that name.
@@ -94,6 +95,7 @@ func (o Options) Resolve() (*Case, error) {
 	r.Softmax = o.Softmax
 	r.Loss, err = ParseLoss(orDefault(o.Loss, "eager"))
 	fail(err)
+	r.Compile = o.Compile
 	if o.Dropout != "" {
 		r.Dropout, err = strconv.ParseFloat(o.Dropout, 64)
 		if err != nil || !(r.Dropout >= 0 && r.Dropout < 1) {

@@ -23,11 +23,10 @@ func (m *Machine) rate(g group) (rate, latency float64) {
 	in := g.inDomain(m)
 	rate = math.Inf(1)
 	if in > 1 {
-		rate = m.ScaleUpRate
-		if in == 2 {
-			rate = m.PeerRate
-		}
-		rate *= e.Link
+		// Without a switch a rank has a link to each neighbour; the collective uses as
+		// many as it has members (V100: 22.6, 85 and 135 GB/s with 2, 4 and 8; MI300X: 48
+		// and 313 with 2 and 8, efficiency.csv).
+		rate = math.Min(m.ScaleUpRate, m.PeerRate*float64(in-1)) * e.Link
 		latency = e.LinkLatency + float64(e.LinkHop*float64(in-1))
 	}
 	if in < g.size {
@@ -76,7 +75,7 @@ func (m *Machine) exchange(g group, bytes, copies float64) float64 {
 	}
 	e := m.efficiency()
 	in := g.inDomain(m)
-	inside := float64(bytes*float64(in-1)/float64(g.size)) / (m.ScaleUpRate * e.Link)
+	inside := float64(bytes*float64(in-1)/float64(g.size)) / (math.Min(m.ScaleUpRate, m.PeerRate*math.Max(float64(in-1), 1)) * e.Link)
 	t := e.LinkLatency + float64(e.LinkHop*float64(in-1))
 	if in < g.size {
 		domains := float64(g.size) / float64(in)

@@ -6,7 +6,7 @@ import "math"
 // in kernels.
 type Efficiency struct {
 	Name         string
-	MatMul       [numFormats]float64 // large matrix products, of the format's peak
+	MatMul       [numFormats]float64 // large matrix products, of the format's peak; TF32 as 16 bits, MXFP8 as FP8
 	Attention    float64             // forward of fused attention, work under the mask only, of the 16-bit peak
 	AttentionBwd float64             // backward, which computes 2.5 times as much
 	Memory       float64             // streaming, of the printed bandwidth
@@ -36,10 +36,16 @@ func (m *Machine) product(rows, n, k float64, narrow bool) float64 {
 	c := m.Calibration
 	peak, format, bytes := m.Peak16, Format16, 2.0
 	if m.Format == FormatTF32 {
-		format, bytes = FormatTF32, 4
+		bytes = 4
 	}
 	if narrow {
-		peak, format = m.Peak, m.Format
+		peak = m.Peak
+		switch m.Format {
+		case FormatFP8, FormatMXFP8:
+			format = FormatFP8
+		case FormatFP4:
+			format = FormatFP4
+		}
 	}
 	waves := rows * n / (m.ComputeUnits * tileElements)
 	// Libraries fall back to tiles of 64 × 64 for small outputs; below one wave of

@@ -61,6 +61,7 @@ type CaseFields struct {
 	Recompute    string  `json:"recompute"`
 	Loss         string  `json:"loss"`
 	Dropout      float64 `json:"dropout"`
+	Compile      bool    `json:"compile"`
 	Accelerator  string  `json:"gpu,omitempty"`
 }
 
@@ -201,7 +202,7 @@ func (c *Case) fields(r *Report) CaseFields {
 		Context: x.Context, MicroBatch: x.MicroBatch, GlobalBatch: x.GlobalBatch, MicroBatches: r.MicroBatches, GPUs: x.GPUs,
 		TP: p.TP, SP: p.SP, PP: p.PP, VPP: p.VPP, CP: p.CP, EP: p.EP, ETP: p.ETP, DP: p.DP, ZeRO: p.ZeRO, Schedule: p.Schedule.String(), Replicas: max(p.Replicas, 1), FirstLayers: p.FirstLayers, LastLayers: p.LastLayers,
 		Recipe: c.Recipe.Precision.Name, Profile: c.Profile.Name, Optimizer: c.Recipe.Optimizer.Name,
-		Attention: c.Recipe.Attention.String(), Recompute: c.Recipe.Recompute.String(), Loss: c.Recipe.Loss.String(), Dropout: c.Recipe.Dropout,
+		Attention: c.Recipe.Attention.String(), Recompute: c.Recipe.Recompute.String(), Loss: c.Recipe.Loss.String(), Dropout: c.Recipe.Dropout, Compile: c.Recipe.Compile,
 	}
 }
 

@@ -43,7 +43,14 @@ type Profile struct {
 	// NoRecompute says that the framework can not recompute.
 	NoRecompute bool
 	Parallel    bool
-	memory      memoryRules
+	// passes is who wrote the operations between matrix products, for their time;
+	// nil = one fused kernel each.
+	passes *passes
+	// EarlyMoE says that routed feed-forwards run as in releases before mid-2026:
+	// without one kernel for permutation, padding and quantisation, and with the
+	// exchange of tokens less hidden.
+	EarlyMoE bool
+	memory   memoryRules
 }
 
 // working is what the backward of a section holds at its widest beside the saved
@@ -120,7 +127,7 @@ func (p *Profile) recomputes(r Recompute) bool {
 
 // profiles is the registry, in the order people are shown.
 func profiles() []*Profile {
-	return []*Profile{&megatronProfile, &fsdp2Profile, &torchEagerProfile, &megatron2023Profile, &fsdp2In2024Profile, &deepspeedProfile, &megatronDeepspeedProfile, &internevoProfile, &seedProfile}
+	return []*Profile{&megatronProfile, &fsdp2Profile, &torchEagerProfile, &megatron2023Profile, &fsdp2In2024Profile, &megatron2025Profile, &deepspeedProfile, &megatronDeepspeedProfile, &internevoProfile, &seedProfile}
 }
 
 // ProfileNames lists the framework profiles.

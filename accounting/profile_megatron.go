@@ -31,6 +31,14 @@ var megatronProfile = Profile{
 // megatronVocabMultiple is the default of --make-vocab-size-divisible-by.
 const megatronVocabMultiple = 128
 
+// megatron2025Profile keeps the same tensors; only its routed layers are slower.
+var megatron2025Profile = func() Profile {
+	p := megatronProfile
+	p.Name, p.EarlyMoE = "megatron-2025", true
+	p.Summary = "Megatron-Core and TransformerEngine before mid-2026: the same memory, slower mixtures of experts"
+	return p
+}()
+
 // megatron2023Profile is the same before SwiGLU and rotary positions were fused:
 // 20 + 8r bytes a token and width instead of 14 + 6k + 6r. Flash attention takes
 // contiguous copies of q, k and v and its output is copied back to [s, b, d]; SiLU

@@ -15,6 +15,7 @@ var torchEagerProfile = Profile{
 	Optimizer:  "adamw",
 	Attention:  Flash,
 	MaxZeRO:    3,
+	passes:     &plainPasses,
 	Saved:      torchEagerSaved,
 	Work:       torchEagerWork,
 	Recompute:  []RecomputeMode{RecomputeNone, RecomputeFull},

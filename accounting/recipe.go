@@ -192,6 +192,9 @@ type Recipe struct {
 	Loss      LossKernel
 	Dropout   float64       // probability; 0 = off
 	Softmax   SoftmaxKernel // of Megatron's unfused attention
+	// Compile says that torch.compile (or XLA) fuses what the framework writes as
+	// single operations. Only the time of profiles in plain PyTorch depends on it.
+	Compile bool
 }
 
 func names[T any](all []T, name func(T) string) []string {

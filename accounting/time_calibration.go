@@ -33,8 +33,11 @@ type Calibration struct {
 	// projects that the fit has not seen lie from their prediction; BandNew the same
 	// for an architecture that it has not seen.
 	BandDense, BandMoE, BandNew float64
-	// FP8Cast is the traffic of quantising one element, bytes.
-	FP8Cast float64
+	// Cast is the traffic of quantising one element to each narrow format, bytes.
+	Cast [numFormats]float64
+	// EarlyMoE is the time of routed feed-forwards in Megatron-Core before its
+	// releases of mid-2026 against now.
+	EarlyMoE float64
 }
 
 // A Stack is what a framework's code adds to the hardware's time.
@@ -62,6 +65,10 @@ type Stack struct {
 	// Operations says that selective recompute is by operation (torchtitan), not core
 	// attention alone.
 	Operations bool
+	// EarlyStop says that full recompute ends with the last tensor that backward
+	// wants: the product of the feed-forward that follows it is not run again
+	// (torch.utils.checkpoint without reentrance, since torch 2.1).
+	EarlyStop bool
 	// Optimizer is the traffic of the update against one that touches every state once.
 	Optimizer float64
 }
@@ -141,27 +148,31 @@ func (l *Ledger) stack() stackID {
 func Prior() *Calibration {
 	return &Calibration{
 		Architectures: [numArchitectures]Efficiency{
-			archVolta:     {Name: "volta", MatMul: shares(0.70, 0, 0, 0), Attention: 0.35, AttentionBwd: 0.3, Memory: 0.85, Link: 0.72, LinkLatency: 40e-6, LinkHop: 5e-6},
-			archAmpere:    {Name: "ampere", MatMul: shares(0.80, 0, 0, 0), Attention: 0.55, AttentionBwd: 0.45, Memory: 0.84, Link: 0.72, LinkLatency: 30e-6, LinkHop: 5e-6},
-			archHopper:    {Name: "hopper", MatMul: shares(0.74, 0.64, 0.60, 0), Attention: 0.55, AttentionBwd: 0.42, Memory: 0.88, Link: 0.77, LinkLatency: 20e-6, LinkHop: 2e-6},
-			archBlackwell: {Name: "blackwell", MatMul: shares(0.70, 0.60, 0.70, 0.56), Attention: 0.45, AttentionBwd: 0.38, Memory: 0.86, Link: 0.70, LinkLatency: 25e-6, LinkHop: 6e-6},
-			archCDNA3:     {Name: "cdna3", MatMul: shares(0.55, 0.45, 0.45, 0.35), Attention: 0.35, AttentionBwd: 0.27, Memory: 0.80, Link: 0.70, LinkLatency: 30e-6, LinkHop: 5e-6},
-			archOther:     {Name: "other", MatMul: shares(0.70, 0.55, 0.55, 0.40), Attention: 0.40, AttentionBwd: 0.32, Memory: 0.85, Link: 0.70, LinkLatency: 30e-6, LinkHop: 5e-6},
+			archVolta:     {Name: "volta", MatMul: shares(0.70, 0, 0), Attention: 0.35, AttentionBwd: 0.3, Memory: 0.85, Link: 0.72, LinkLatency: 40e-6, LinkHop: 5e-6},
+			archAmpere:    {Name: "ampere", MatMul: shares(0.80, 0, 0), Attention: 0.55, AttentionBwd: 0.45, Memory: 0.84, Link: 0.72, LinkLatency: 30e-6, LinkHop: 5e-6},
+			archHopper:    {Name: "hopper", MatMul: shares(0.74, 0.64, 0), Attention: 0.55, AttentionBwd: 0.42, Memory: 0.88, Link: 0.77, LinkLatency: 20e-6, LinkHop: 2e-6},
+			archBlackwell: {Name: "blackwell", MatMul: shares(0.70, 0.60, 0.56), Attention: 0.45, AttentionBwd: 0.38, Memory: 0.86, Link: 0.70, LinkLatency: 25e-6, LinkHop: 6e-6},
+			archCDNA3:     {Name: "cdna3", MatMul: shares(0.55, 0.45, 0.35), Attention: 0.35, AttentionBwd: 0.27, Memory: 0.80, Link: 0.70, LinkLatency: 30e-6, LinkHop: 5e-6},
+			archOther:     {Name: "other", MatMul: shares(0.70, 0.55, 0.40), Attention: 0.40, AttentionBwd: 0.32, Memory: 0.85, Link: 0.70, LinkLatency: 30e-6, LinkHop: 5e-6},
 		},
 		Stacks: [numStacks]Stack{
 			stackMegatron:         {Name: "megatron", Gather: 0.8, Launch: 6e-6, KernelsForward: 20, KernelsBackward: 40, KernelsMoE: 40, Elementwise: 1.3, TPExposed: 0.7, EPExposed: 0.8, PPExposed: 0.6, DPHidden: 0.8, Step: 20e-3, Optimizer: 1.2},
 			stackMegatronUnfused:  {Name: "megatron-unfused", Gather: 0.8, Launch: 22e-6, KernelsForward: 40, KernelsBackward: 80, KernelsMoE: 40, Elementwise: 1.5, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.05, Step: 20e-3, Optimizer: 1.5},
-			stackFSDP2:            {Name: "fsdp2", Gather: 0.8, Operations: true, Launch: 8e-6, KernelsForward: 25, KernelsBackward: 50, KernelsMoE: 40, Elementwise: 1.6, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.9, Step: 20e-3, Optimizer: 1.5},
-			stackDeepSpeed:        {Name: "deepspeed", Gather: 0.6, Launch: 10e-6, KernelsForward: 35, KernelsBackward: 70, KernelsMoE: 60, Elementwise: 2.5, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.5, Step: 20e-3, Optimizer: 1.5},
+			stackFSDP2:            {Name: "fsdp2", Gather: 0.8, Operations: true, EarlyStop: true, Launch: 8e-6, KernelsForward: 25, KernelsBackward: 50, KernelsMoE: 40, Elementwise: 1.3, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.9, Step: 20e-3, Optimizer: 1.5},
+			stackDeepSpeed:        {Name: "deepspeed", Gather: 0.6, Launch: 10e-6, KernelsForward: 35, KernelsBackward: 70, KernelsMoE: 60, Elementwise: 1.5, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.5, Step: 20e-3, Optimizer: 1.5},
 			stackDeepSpeedUnfused: {Name: "deepspeed-unfused", Gather: 0.3, Launch: 22e-6, KernelsForward: 40, KernelsBackward: 80, KernelsMoE: 60, Elementwise: 1.5, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.3, Step: 20e-3, Optimizer: 1.5},
-			stackEager:            {Name: "torch-eager", Gather: 0.8, Launch: 8e-6, KernelsForward: 45, KernelsBackward: 90, KernelsMoE: 80, Elementwise: 2, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.7, Step: 10e-3, Optimizer: 2},
+			stackEager:            {Name: "torch-eager", Gather: 0.8, EarlyStop: true, Launch: 8e-6, KernelsForward: 45, KernelsBackward: 90, KernelsMoE: 80, Elementwise: 1.3, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.7, Step: 10e-3, Optimizer: 2},
 		},
 		LastWave: 0.5, TileFill: 150, Grouped: 0.65, AttentionRamp: 300, AttentionWidth: 0.4,
-		Network: 0.8, NetworkLatency: 60e-6, NetworkHop: 5e-6, Power: 0.7, Straggler: 0.004, FP8Cast: 4,
+		Network: 0.8, NetworkLatency: 60e-6, NetworkHop: 5e-6, Power: 0.7, Straggler: 0.004,
+		Cast:      [numFormats]float64{FormatFP8: 4, FormatMXFP8: 5, FormatFP4: 6},
+		EarlyMoE:  1.2,
 		BandDense: 0.2, BandMoE: 0.35, BandNew: 0.4,
 	}
 }
 
-func shares(sixteen, fp8, mxfp8, fp4 float64) [numFormats]float64 {
-	return [numFormats]float64{Format16: sixteen, FormatTF32: sixteen, FormatFP8: fp8, FormatMXFP8: mxfp8, FormatFP4: fp4}
+// shares are of 16-bit, fp8 and fp4 products; block scales cost nothing in the
+// product itself.
+func shares(sixteen, fp8, fp4 float64) [numFormats]float64 {
+	return [numFormats]float64{Format16: sixteen, FormatFP8: fp8, FormatFP4: fp4}
 }

@@ -66,6 +66,7 @@ type unitContext struct {
 	tokens float64 // of a micro-batch on one context-parallel rank
 	local  float64 // of those, on one rank of the sequence-parallel region
 	bytes  float64 // an activation value
+	passes *passes
 	tp     group
 	cp     group
 	ep     group
@@ -76,6 +77,10 @@ type unitContext struct {
 func (c *Compiled) unitContext(x *Setting, m *Machine) unitContext {
 	p := &x.Plan
 	u := unitContext{m: m, x: x, r: &c.Ledger.Recipe, stack: &m.Calibration.Stacks[c.Ledger.stack()]}
+	u.passes = &fusedPasses
+	if x := c.Ledger.Profile.passes; x != nil && !u.r.Compile {
+		u.passes = x
+	}
 	u.tokens = float64(x.MicroBatch*x.Context) / float64(p.CP)
 	u.local = u.tokens
 	if p.SP {
@@ -103,11 +108,24 @@ func (c *Compiled) layer(u *unitContext, section int, out *unitTime) {
 		cross.Attention = *l.Cross
 		u.attention(&cross, cs, f, b)
 	}
+	last := 0.0 // seconds of the product that ends the layer
 	switch {
 	case l.MoE != nil:
-		u.experts(l, f, b)
+		var mf, mb passTime
+		u.experts(l, &mf, &mb)
+		share := 1.0
+		if c.Ledger.Profile.EarlyMoE {
+			share = u.m.Calibration.EarlyMoE
+		}
+		f.add(&mf, share)
+		b.add(&mb, share)
+		f.kernels += mf.kernels
+		b.kernels += mb.kernels
 	case l.FFN != nil:
-		u.ffn(l.FFN, float64(c.Ledger.Model.Hidden), f, b, 1)
+		last = u.ffn(l.FFN, float64(c.Ledger.Model.Hidden), f, b, 1)
+		if u.r.Dropout > 0 || l.PostFFNNorm.Kind != arch.NoNorm {
+			last = 0 // something behind it keeps its result
+		}
 	}
 	u.norms(l, float64(c.Ledger.Model.Hidden), f, b)
 	f.kernels += u.stack.KernelsForward
@@ -121,7 +139,7 @@ func (c *Compiled) layer(u *unitContext, section int, out *unitTime) {
 	}
 	f.tp = float64(times * u.stack.TPExposed * u.tensorParallel(d))
 	b.tp = f.tp
-	u.repeat(cs, f, b)
+	u.repeat(cs, f, b, last)
 	u.host(f, b)
 	u.sharded(c, cs, f, b)
 }
@@ -141,7 +159,7 @@ func (u *unitContext) linear(f, b *passTime, rows, n, k float64, narrow bool) {
 	f.matmul += u.m.product(rows, n, k, narrow)
 	b.matmul += u.m.product(rows, k, n, narrow) + u.m.product(n, k, rows, narrow)
 	if narrow && u.m.Format >= FormatFP8 {
-		cast := u.m.Calibration.FP8Cast / u.m.stream()
+		cast := u.m.Calibration.Cast[u.m.Format] / u.m.stream()
 		f.elementwise += float64(cast * rows * k)
 		b.elementwise += float64(cast * rows * n)
 	}
@@ -181,8 +199,8 @@ func (u *unitContext) attention(l *arch.Layer, cs *compiledSection, f, b *passTi
 	u.linear(f, b, u.tokens, d, v, true)
 	// Rotation reads and writes queries and keys.
 	if a.RotaryDim > 0 || a.MLA != nil {
-		u.stream(f, u.tokens*(q+float64(kv/2)), 2)
-		u.stream(b, u.tokens*(q+float64(kv/2)), 2)
+		u.stream(f, u.tokens*(q+float64(kv/2)), u.passes.rotation)
+		u.stream(b, u.tokens*(q+float64(kv/2)), u.passes.rotation)
 	}
 	span := cs.span(u.x.Context, Causal)
 	width := cs.spanFLOPs / t // FLOPs of a token and key
@@ -224,17 +242,19 @@ func (u *unitContext) unfused(a *arch.Attention, width float64, f, b *passTime) 
 	b.attention += float64(scorePassesBackward * traffic)
 }
 
-// ffn adds a dense feed-forward of which each token passes rows times.
-func (u *unitContext) ffn(x *arch.FFN, d float64, f, b *passTime, rows float64) {
+// ffn adds a dense feed-forward of which each token passes rows times, and says
+// how long its last product takes forward.
+func (u *unitContext) ffn(x *arch.FFN, d float64, f, b *passTime, rows float64) float64 {
 	width := float64(x.Width) / float64(u.x.Plan.TP)
-	n, reads := width, 2.0
+	n := width
 	if x.Gated {
-		n, reads = 2*width, 3
+		n = 2 * width
 	}
 	u.linear(f, b, u.tokens*rows, n, d, true)
+	before := f.matmul
 	u.linear(f, b, u.tokens*rows, d, width, true)
-	u.stream(f, u.tokens*rows*width, reads)
-	u.stream(b, u.tokens*rows*width, 2*reads-1)
+	u.activation(f, b, u.tokens*rows*width, x.Gated)
+	return f.matmul - before
 }
 
 // experts adds a routed feed-forward, balanced over the ranks.
@@ -252,9 +272,9 @@ func (u *unitContext) experts(l *arch.Layer, f, b *passTime) {
 	routed := float64(u.tokens / float64(p.TP) * etp * float64(x.TopK)) // rows of this rank
 	experts := float64(x.Experts) / float64(p.EP)
 	width := float64(x.Expert.Width) / etp
-	n, reads := width, 2.0
+	n := width
 	if x.Expert.Gated {
-		n, reads = 2*width, 3
+		n = 2 * width
 	}
 	// Rows of one expert are padded to tiles: half a tile is lost on average.
 	const tile = 128
@@ -268,8 +288,7 @@ func (u *unitContext) experts(l *arch.Layer, f, b *passTime) {
 	b.matmul += math.Max(gb.matmul/grouped, 3*weights)
 	f.elementwise += gf.elementwise
 	b.elementwise += gb.elementwise
-	u.stream(f, routed*width, reads)
-	u.stream(b, routed*width, 2*reads-1)
+	u.activation(f, b, routed*width, x.Expert.Gated)
 	// Tokens are permuted by expert and back: each a read and a write.
 	u.stream(f, routed*d, 4)
 	u.stream(b, routed*d, 4)
@@ -289,20 +308,19 @@ func (u *unitContext) experts(l *arch.Layer, f, b *passTime) {
 // norms adds norms and residual additions: a norm reads and writes, an addition
 // reads two and writes one; their backwards read one more.
 func (u *unitContext) norms(l *arch.Layer, d float64, f, b *passTime) {
-	n := 0.0
+	forward, backward := u.passes.residual[0], u.passes.residual[1]
 	for _, x := range [...]*arch.Norm{&l.InputNorm, &l.FFNNorm, &l.PostAttnNorm, &l.PostFFNNorm, &l.CrossNorm} {
-		if x.Kind != arch.NoNorm {
-			n++
-		}
+		nf, nb := u.passes.norm(x.Kind)
+		forward += nf
+		backward += nb
 	}
-	u.stream(f, u.local*d, float64(2*n)+6)
-	u.stream(b, u.local*d, float64(3*n)+4)
+	u.stream(f, u.local*d, forward)
+	u.stream(b, u.local*d, backward)
 	for _, x := range [...]*arch.Norm{&l.Attention.QNorm, &l.Attention.KNorm} {
-		if x.Kind != arch.NoNorm {
-			heads := float64(l.Attention.Heads*l.Attention.HeadDim) / float64(u.x.Plan.TP)
-			u.stream(f, u.tokens*heads, 2)
-			u.stream(b, u.tokens*heads, 3)
-		}
+		nf, nb := u.passes.norm(x.Kind)
+		heads := float64(l.Attention.Heads*l.Attention.HeadDim) / float64(u.x.Plan.TP)
+		u.stream(f, u.tokens*heads, nf)
+		u.stream(b, u.tokens*heads, nb)
 	}
 	if u.r.Dropout > 0 {
 		u.stream(f, u.local*d, 5) // two dropouts with their masks
@@ -310,11 +328,15 @@ func (u *unitContext) norms(l *arch.Layer, d float64, f, b *passTime) {
 	}
 }
 
-// repeat adds what the recipe recomputes to backward.
-func (u *unitContext) repeat(cs *compiledSection, f, b *passTime) {
+// repeat adds what the recipe recomputes to backward; last is the product that
+// ends the layer, which no backward needs.
+func (u *unitContext) repeat(cs *compiledSection, f, b *passTime, last float64) {
 	switch u.r.Recompute.Mode {
 	case RecomputeFull:
-		b.recompute = float64(u.again * (f.matmul + f.attention + f.elementwise))
+		if !u.stack.EarlyStop {
+			last = 0
+		}
+		b.recompute = float64(u.again * (f.matmul + f.attention + f.elementwise - last))
 		b.tp += float64(u.again * f.tp)
 		b.cp += float64(u.again * f.cp)
 		b.ep += float64(u.again * f.ep)
@@ -386,13 +408,12 @@ func (c *Compiled) head(u *unitContext, out *unitTime) {
 	if !model.Head.None {
 		u.linear(f, b, u.tokens, rows, d, false)
 		logits := u.tokens * rows
-		if u.r.Loss == LossEager {
-			u.stream(f, logits, 5) // fp32 copy, softmax, pick
-			u.stream(b, logits, 4)
-		} else {
-			u.stream(f, logits, 2)
-			u.stream(b, logits, 2)
+		loss := u.passes.loss
+		if u.r.Loss != LossEager || u.r.Compile {
+			loss = [2]float64{2, 2}
 		}
+		u.stream(f, logits, loss[0])
+		u.stream(b, logits, loss[1])
 	}
 	u.stream(f, u.local*float64(model.Hidden), 2)
 	u.stream(b, u.local*float64(model.Hidden), 3)

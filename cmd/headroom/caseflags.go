@@ -90,6 +90,7 @@ func (f *caseFlags) register(cmd *cobra.Command) {
 	p.Var(&f.recomputeLayers, "recompute-num-layers", "layers of a unit or a block of full recompute")
 	p.StringVar(&f.opt.Loss, "loss", "", "loss `KERNEL`: eager, fused or chunked")
 	p.StringVar(&f.opt.Dropout, "dropout", "", "dropout probability `P`")
+	p.BoolVar(&f.opt.Compile, "compile", false, "torch.compile fuses the operations of a profile in plain PyTorch")
 	p.StringVar(&f.opt.Convention, "flops", "", "count attention `causal` (half of S²) or full")
 	p.BoolVar(&f.asPublished, "as-published", true, "leave out of memory what the profile's published sheet leaves out")
 

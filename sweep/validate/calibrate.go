@@ -193,7 +193,7 @@ func (r *trainingRun) predict(c *accounting.Calibration) float64 {
 	m := *r.e.Machine
 	m.Calibration = c
 	var t accounting.Time
-	r.e.Compiled.Time(&r.e.Case.Setting, &m, &t)
+	r.e.Timed.Time(&r.e.Case.Setting, &m, &t)
 	return t.StepSeconds
 }
 
@@ -259,14 +259,7 @@ func weightedQuantile(x []weighted, p float64) float64 {
 	return 0
 }
 
-func (r *trainingRun) moe() bool {
-	for i := range r.e.Case.Model.Kinds {
-		if r.e.Case.Model.Kinds[i].MoE != nil {
-			return true
-		}
-	}
-	return false
-}
+func (r *trainingRun) moe() bool { return routed(r.e.Case.Model) }
 
 // A Holdout is how the time model does on runs that its constants have not seen.
 type Holdout struct {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"headroom/accounting/arch"
@@ -139,4 +140,22 @@ func (m *Measurement) headWidth(d *arch.Dimensions, notes *[]string) error {
 		*notes = append(*notes, fmt.Sprintf("heads are taken to be %d wide: that comes nearest to the published parameter count", best))
 	}
 	return nil
+}
+
+// routed says that the model has a mixture of experts.
+func routed(p *arch.Model) bool {
+	return slices.ContainsFunc(p.Kinds, func(l arch.Layer) bool { return l.MoE != nil })
+}
+
+// chunked is the model with attention that ends at every n-th token.
+func chunked(p *arch.Model, n int64) *arch.Model {
+	m := *p
+	m.Kinds = slices.Clone(p.Kinds)
+	for i := range m.Kinds {
+		a := &m.Kinds[i].Attention
+		if a.Window == 0 || a.Window > n {
+			a.Window, a.Chunked = n, true
+		}
+	}
+	return &m
 }

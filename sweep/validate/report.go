@@ -117,6 +117,7 @@ type Evaluation struct {
 	Accelerator hardware.Accelerator // one device of it
 	Report      accounting.Report
 	Compiled    *accounting.Compiled
+	Timed       *accounting.Compiled // what the time is of: Compiled, but for packed samples
 	Machine     *accounting.Machine
 	Time        accounting.Time
 	NoTime      string // why there is no time
@@ -140,7 +141,14 @@ func (t *Trial) Evaluate() (*Evaluation, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.Case, e.Compiled = c, compiled
+	e.Case, e.Compiled, e.Timed = c, compiled, compiled
+	if t.Packed > 0 {
+		packed := *c
+		packed.Model = chunked(c.Model, t.Packed)
+		if e.Timed, err = packed.Compile(); err != nil {
+			return nil, err
+		}
+	}
 	network := t.Network
 	if network == 0 {
 		network = t.Source.Network[e.Accelerator.Architecture]
@@ -150,6 +158,9 @@ func (t *Trial) Evaluate() (*Evaluation, error) {
 	} else if n := t.Source.Node[e.Accelerator.Architecture]; n > 0 {
 		e.Machine.Domain = min(e.Machine.Domain, n)
 	}
+	if t.Source.Switch[e.Accelerator.Architecture] && e.Machine != nil {
+		e.Machine.PeerRate = e.Machine.ScaleUpRate
+	}
 	c.Setting.Plan.Uneven = true // benchmark recipes write their layouts by hand
 	c.Setting.UsableBytes = e.Accelerator.UsableBytes
 	c.Setting = t.search(e)
@@ -158,7 +169,7 @@ func (t *Trial) Evaluate() (*Evaluation, error) {
 		return nil, errors.New(e.Report.Reason.String())
 	}
 	if e.NoTime == "" {
-		compiled.Time(&c.Setting, e.Machine, &e.Time)
+		e.Timed.Time(&c.Setting, e.Machine, &e.Time)
 	}
 	if (t.Source.LastRank || t.Source.FirstRank) && !t.Measurement.OutOfMemory() {
 		stage := int64(0)
@@ -281,7 +292,7 @@ func (t *Trial) search(e *Evaluation) accounting.Setting {
 				p := &x.Plan
 				p.TP, p.PP, p.DP = tp, pp, x.GPUs/(tp*pp*p.CP)
 				p.ETP = p.DefaultETP()
-				p.SP = p.SP || tp > 1 && given.Plan.TP == 1 && t.Options.Profile == "megatron"
+				p.SP = p.SP || tp > 1 && given.Plan.TP == 1 && strings.HasPrefix(t.Options.Profile, "megatron")
 				if t.SearchMicroBatch {
 					x.MicroBatch = b
 				} else if b > 1 {

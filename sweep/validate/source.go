@@ -44,6 +44,8 @@ type Source struct {
 	Loose string
 	// LooseTime is the same for time alone.
 	LooseTime string
+	// Compile says that a compiler (XLA) fuses all of its operations.
+	Compile bool
 	// Recipe replaces the profile's rule for some precision.
 	Recipe map[string]string
 	// Network is the share of one GPU in the project's documented clusters, bytes a
@@ -51,6 +53,9 @@ type Source struct {
 	Network map[string]float64
 	// Node is the GPUs of one of its nodes, by architecture, likewise.
 	Node map[string]int64
+	// Switch says that its nodes join their GPUs by a switch, by architecture, where
+	// the catalog's part has a mesh.
+	Switch map[string]bool
 }
 
 // sources is searched in order; the last one stands for everything else.
@@ -84,21 +89,21 @@ var sources = []Source{
 	{Name: "vtrain", match: []string{"vtrain"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Recompute: true, Dropout: true},
 	{
 		Name: "megatron-2021", match: []string{"sc21", "megatron-lm readme"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Recompute: true, Dropout: true,
-		Network: map[string]float64{"ampere": 25e9, "volta": 6.25e9},
-	}, // Selene: 8 × HDR 200 a DGX A100; DGX-2: 8 × EDR 100 for 16 GPUs
+		Network: map[string]float64{"ampere": 25e9, "volta": 6.25e9}, Switch: map[string]bool{"volta": true},
+	}, // Selene: 8 × HDR 200 a DGX A100; DGX-2: 8 × EDR 100 for 16 GPUs behind NVSwitch
 	{
 		Name: "golden", match: []string{"golden", "functional_tests"}, Profile: "megatron", Memory: Allocated, LastRank: true, Convention: accounting.Causal, Dropout: true,
 		LooseTime: "run in deterministic mode",
 	},
 	{Name: "simumax", match: []string{"simumax"}, Profile: "megatron", Memory: Allocated, Loss: "fused", Convention: accounting.Causal},
 	{Name: "megatron-bridge", match: []string{"megatron-bridge"}, Profile: "megatron", Memory: Device, Convention: accounting.Causal},
+	{Name: "maxtext", match: []string{"maxtext"}, Profile: "fsdp2", Compile: true, Memory: Device, Convention: accounting.FullSquare},
 	{Name: "dgxc-2025", match: []string{"dgxc-benchmarking v25.05", "grok"}, Profile: "megatron", Memory: Device, Convention: accounting.Causal},
 	// NeMo Megatron before Korthikanti et al. 2022 kept nothing but layer inputs; before
 	// 2023-07 it had no fused attention.
 	{Name: "nemo-2022-02", match: []string{"release 2022-02"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, DefaultRecompute: "full", Unfused: true, Dropout: true},
 	{Name: "nemo-23.05", match: []string{"release 2022-07", "release 23.05"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Unfused: true, Dropout: true},
 	{Name: "nemo", match: []string{"dgxc-benchmarking", "nvidia/nemo", "nemo-framework"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare},
-	{Name: "maxtext", match: []string{"maxtext"}, Profile: "fsdp2", Memory: Device, Convention: accounting.FullSquare},
 	{Name: "megatron-lm", match: []string{"megatron-lm"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare},
 	{Name: "llm.c", match: []string{"llm.c"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare},
 	{
@@ -177,7 +182,7 @@ func (m *Measurement) bytes(s *Source) float64 {
 // doubtful says why a row is shown but not scored, by the marks that whoever
 // copied it left in its notes.
 func (m *Measurement) doubtful() string {
-	for _, w := range []string{"INCONSISTENT", "ambiguous", "suspicious", "outlier", "conflicts"} {
+	for _, w := range []string{"INCONSISTENT", "ambiguous", "suspicious", "outlier", "conflicts", "abnormally"} {
 		if strings.Contains(m.Notes, w) {
 			return "its notes call it " + strings.ToLower(w)
 		}

@@ -21,6 +21,9 @@ type Trial struct {
 	// Search says that the row lacks its micro-batch, or its layout: [Trial.Evaluate]
 	// takes the fastest that fits.
 	SearchMicroBatch, SearchLayout bool
+	// Packed is the tokens of the samples that fill a sequence, between which
+	// attention is masked; 0 = one sample. Its time alone depends on it.
+	Packed int64
 }
 
 // precisions is the recipe of each profile by the row's precision. An fp8 run
@@ -105,6 +108,7 @@ func (m *Measurement) Trial() (*Trial, error) {
 	if t.Network = m.network(); t.Network > 0 {
 		assume("the network is the one its notes name: %g Gbit/s a GPU", t.Network*8e-9)
 	}
+	o.Compile = s.Compile || m.compiled()
 	o.Context = m.Context
 	o.Optimizer = optimizer(m.Optimizer)
 	o.Attention = m.attention(s, assume)
@@ -146,7 +150,53 @@ func (m *Measurement) Trial() (*Trial, error) {
 		sp := false
 		o.SP = &sp
 	}
+	if o.Profile == "megatron" && routed(o.Model) && m.release() < fasterMoE {
+		o.Profile = "megatron-2025"
+	}
+	if pack := m.packed(); pack > 0 {
+		t.Packed = pack
+		assume("fine-tuning packs short samples and attention ends with each: %d tokens are assumed", pack)
+	}
 	return t, nil
+}
+
+// fasterMoE is the first release of NVIDIA's containers whose routed layers are
+// those of profile megatron; earlier ones are megatron-2025's.
+const fasterMoE = 26.06
+
+var releaseNote = regexp.MustCompile(`release (\d\d\.\d\d)`)
+
+// release is the release of NVIDIA's container that the notes name, 26.06 for June
+// 2026; 0 where they name none, as those of earlier years do.
+func (m *Measurement) release() float64 {
+	if match := releaseNote.FindStringSubmatch(m.Notes); match != nil {
+		if r, err := strconv.ParseFloat(match[1], 64); err == nil {
+			return r
+		}
+	}
+	return 0
+}
+
+// packed is the tokens that attention sees in fine-tuning recipes that fill a
+// sequence with samples of question and answer, some hundred tokens each, and mask
+// attention between them: NVIDIA's, and torchtune's where compilation gives it a
+// kernel for that; 0 = all.
+func (m *Measurement) packed() int64 {
+	nvidia := strings.HasPrefix(m.profile(m.source()), "megatron")
+	if strings.HasSuffix(m.Model, " SFT") && nvidia || strings.Contains(m.Notes, "packed to") && m.compiled() {
+		return packedSample
+	}
+	return 0
+}
+
+const packedSample = 256
+
+// compiled says that the run used torch.compile: its notes say so (in torchtune's
+// cumulative table, from that step on), or it is in a narrow format of torchao, which
+// depends on it.
+func (m *Measurement) compiled() bool {
+	narrow := m.Precision == "fp8" || m.Precision == "mxfp8" || m.Precision == "nvfp4"
+	return narrow || m.chunkedLoss() || strings.Contains(strings.ToLower(m.Notes), "compile")
 }
 
 // chunkedLoss says that a row of torchtune's table, whose rows add one technique

@@ -1,0 +1,70 @@
+package accounting
+
+import "headroom/accounting/arch"
+
+// A passes counts how often the values of an operation that is bound by memory
+// are read or written, in units of one activation value. It depends on who wrote
+// the operation: one kernel, or PyTorch's operations one after the other, some of
+// them on fp32 copies of twice the size.
+type passes struct {
+	rms        [2]float64 // RMSNorm forward and backward
+	layerNorm  [2]float64 // one kernel in PyTorch too
+	rotation   float64    // either direction
+	gate       [2]float64 // activation of the gate, and the product with the up-projection
+	activation [2]float64 // without a gate
+	residual   [2]float64 // the two residual additions of a layer
+	loss       [2]float64 // a logit
+}
+
+// fusedPasses are those of one kernel an operation: each input is read and each
+// output written once.
+var fusedPasses = passes{
+	rms: [2]float64{2, 3}, layerNorm: [2]float64{2, 3}, rotation: 2, gate: [2]float64{3, 5}, activation: [2]float64{2, 3},
+	residual: [2]float64{6, 4},
+	loss:     [2]float64{5, 4}, // fp32 copy, softmax, pick
+}
+
+// plainPasses are those of modelling code in PyTorch (transformers' llama and
+// torchtitan's of 2024 alike), an fp32 value being two passes.
+var plainPasses = passes{
+	// x.float() 3, pow 4, mean 2, times rsqrt 4, back to 16 bits 3, times weight 2; backward
+	// reads the saved input of each as well and adds the two ways through the mean.
+	rms:       [2]float64{18, 30},
+	layerNorm: [2]float64{2, 3},
+	// halves turned and joined 3, two products 4, their sum 3; or the same as fp32 complex
+	// numbers.
+	rotation:   10,
+	gate:       [2]float64{5, 8}, // silu 2, product 3
+	activation: [2]float64{2, 3},
+	residual:   [2]float64{6, 4},
+	loss:       [2]float64{7, 7}, // fp32 copy 3, log-softmax 4; backward 4, and back to 16 bits 3
+}
+
+// flashPasses are those of code on flash-attn's fused norm, rotation and loss, with
+// the gate in plain PyTorch and the residual in fp32 (InternLM's modeling_internlm.py
+// of 2023, residual_in_fp32).
+var flashPasses = passes{
+	rms: [2]float64{3, 5}, layerNorm: [2]float64{3, 5}, rotation: 2, gate: [2]float64{5, 8}, activation: [2]float64{2, 3},
+	residual: [2]float64{10, 8}, loss: [2]float64{3, 2},
+}
+
+// norm is the passes of a norm of that kind.
+func (p *passes) norm(kind arch.NormKind) (forward, backward float64) {
+	switch kind {
+	case arch.NoNorm:
+		return 0, 0
+	case arch.LayerNorm, arch.LayerNormNoBias, arch.NormNoWeights:
+		return p.layerNorm[0], p.layerNorm[1]
+	}
+	return p.rms[0], p.rms[1]
+}
+
+// activation adds the nonlinearity of a feed-forward over so many values.
+func (u *unitContext) activation(f, b *passTime, values float64, gated bool) {
+	n := &u.passes.activation
+	if gated {
+		n = &u.passes.gate
+	}
+	u.stream(f, values, n[0])
+	u.stream(b, values, n[1])
+}
