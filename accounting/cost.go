@@ -49,6 +49,8 @@ type Cost struct {
 	Instances  int64           `json:"instances,omitempty"`
 	Price      *hardware.Price `json:"price"`
 	Why        string          `json:"why,omitempty"` // there are no dollars
+	// CommitmentUSD is what a reserved price binds to pay in all, used or not.
+	CommitmentUSD *float64 `json:"commitment_usd,omitempty"`
 
 	Goodput Goodput  `json:"goodput"`
 	Energy  *Energy  `json:"energy,omitempty"`
@@ -105,7 +107,7 @@ func (r Rental) Cost() (Cost, error) {
 	c.Hours, c.HoursLow, c.HoursHigh = hours(r.StepSeconds), hours(r.LowSeconds), hours(r.HighSeconds)
 	gpus := float64(c.GPUs)
 	c.GPUHours, c.GPUHoursLow, c.GPUHoursHigh = c.Hours*gpus, c.HoursLow*gpus, c.HoursHigh*gpus
-	if err := c.pay(r.Why); err != nil {
+	if err := c.pay(r.Why, r.Accelerator.NICBytesPerSecond.Or(assumedNIC)); err != nil {
 		return Cost{}, err
 	}
 	if r.Energy != nil {
@@ -115,7 +117,7 @@ func (r Rental) Cost() (Cost, error) {
 }
 
 // pay fills in the dollars.
-func (c *Cost) pay(why string) error {
+func (c *Cost) pay(why string, assumedNetwork float64) error {
 	if c.Price == nil {
 		c.Why = orDefault(why, "no price is known")
 		return nil
@@ -133,6 +135,15 @@ func (c *Cost) pay(why string) error {
 		return &x
 	}
 	c.USD, c.USDLow, c.USDHigh = usd(c.Hours), usd(c.HoursLow), usd(c.HoursHigh)
+	if term, bound := c.Price.CommitmentHours.Get(); bound {
+		c.CommitmentUSD = usd(term)
+		if c.Hours < term {
+			c.Notes = append(c.Notes, fmt.Sprintf("the price binds for %.4g years, $%.0f in all: the run pays for %.2g %% of that", term/365/24, *c.CommitmentUSD, 100*c.Hours/term))
+		}
+	}
+	if net, known := c.Price.NetworkBytesPerSecond.Get(); known && c.Instances > 1 && net < 0.99*assumedNetwork {
+		c.Notes = append(c.Notes, fmt.Sprintf("the instance's network is %.4g Gbit/s a GPU, and the time was told with %.4g: it is too short", net*8e-9, assumedNetwork*8e-9))
+	}
 	return nil
 }
 

@@ -123,11 +123,15 @@ func NewMachine(a hardware.Accelerator, p *Precision, network float64) (*Machine
 	case known:
 		m.NetworkRate = nic
 	default:
-		m.NetworkRate = min(pcie, 25e9)
+		m.NetworkRate = min(pcie, assumedNIC)
 		note("the network of %s is not in the catalog: %g Gbit/s an accelerator are assumed", a.Slug, m.NetworkRate*8e-9)
 	}
 	return m, nil
 }
+
+// assumedNIC is an accelerator's share of the network, bytes a second, where the
+// catalog has none: 200 Gbit/s.
+const assumedNIC = 25e9
 
 // fullPower is watts for each 16-bit operation a second of the part that has the
 // most: V100 SXM 300 W, A100 SXM 400 W, H100 SXM 700 W, GB300 1,400 W.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 )
 
 // Date is a day as 2006-01-02, or "" when it is not known. Dates compare as
@@ -67,28 +68,56 @@ type Price struct {
 	Source        string  `json:"source"`
 	Notes         string  `json:"notes"`
 	Row           string  `json:"row"` // file:line of the row
+
+	// NetworkBytesPerSecond is the share of one GPU in the instance's network, one
+	// direction; CommitmentHours is how long a reserved price binds. Unknown, or none,
+	// where the notes do not say.
+	NetworkBytesPerSecond Optional[float64] `json:"network_bytes_per_second"`
+	CommitmentHours       Optional[float64] `json:"commitment_hours"`
+}
+
+// readNotes takes from the notes what they say in a fixed form: "node network 3200.0
+// Gb/s" and "3y committed use".
+func (p *Price) readNotes() {
+	for note := range strings.SplitSeq(p.Notes, ";") {
+		w := strings.Fields(note)
+		switch {
+		case len(w) == 4 && w[0] == "node" && w[1] == "network" && w[3] == "Gb/s":
+			if x, err := strconv.ParseFloat(w[2], 64); err == nil && x > 0 && x < 1e9 {
+				p.NetworkBytesPerSecond = Known(x * 1e9 / 8 / float64(p.GPUs))
+			}
+		case len(w) == 3 && w[1] == "committed" && w[2] == "use":
+			if years, err := strconv.ParseUint(strings.TrimSuffix(w[0], "y"), 10, 8); err == nil && years > 0 {
+				p.CommitmentHours = Known(float64(years) * 365 * 24)
+			}
+		}
+	}
 }
 
 // Why an offer is not good for a run of some size.
 const (
 	UnfitMarketplace = "its machines have different owners, and no network for training joins them"
 	UnfitPartialNode = "its instances are parts of a node, and no network for training joins them"
+	UnfitNoNetwork   = "no network that joins its instances is known"
 )
 
 // Marketplace says that the instances are machines of different owners.
 func (p Price) Marketplace() bool { return p.Provider == "vast" }
 
 // Unfit tells why an offer is not good for a run on so many accelerators, or "":
-// either one instance holds them all, or instances are whole nodes of a provider
-// who joins them. A [UserPrice] is good for any number.
+// either one instance holds them all, or instances are whole nodes (of more than
+// one GPU where the usual node is not known) whose network is known, from the row or
+// the accelerator. A [UserPrice] is good for any number.
 func (p Price) Unfit(a Accelerator, gpus int64) string {
 	switch {
 	case gpus <= p.GPUs || p.Provider == UserProvider:
 		return ""
 	case p.Marketplace():
 		return UnfitMarketplace
-	case p.GPUs < a.GPUsPerNode.Or(1):
+	case p.GPUs < a.GPUsPerNode.Or(2):
 		return UnfitPartialNode
+	case !p.NetworkBytesPerSecond.Known && !a.NICBytesPerSecond.Known:
+		return UnfitNoNetwork
 	}
 	return ""
 }

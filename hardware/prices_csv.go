@@ -88,6 +88,7 @@ func parsePrices(file string, r io.Reader, asOf Date, known []Price) ([]Price, e
 			continue
 		}
 		p.PerGPUHourUSD = p.PerHourUSD / float64(p.GPUs)
+		p.readNotes()
 		if perGPU.Known {
 			checkPerGPU(r, p, perGPU.Value)
 		}

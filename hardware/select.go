@@ -18,7 +18,7 @@ type PriceFilter struct {
 }
 
 // SelectPrices returns the rows that pass the filter and are current: of each
-// provider, region, instance type and pricing the rows of the latest known
+// provider, region, instance type, pricing and term the rows of the latest known
 // date, and of those the cheapest. They come cheapest per GPU first, and
 // equals by provider, region, instance type, pricing and row, so that the order
 // is the same whatever the order of prices.
@@ -52,6 +52,7 @@ func compareOffer(a, b Price) int {
 		cmp.Compare(a.Accelerator, b.Accelerator),
 		cmp.Compare(a.GPUs, b.GPUs),
 		cmp.Compare(a.Pricing, b.Pricing),
+		cmp.Compare(a.CommitmentHours.Or(0), b.CommitmentHours.Or(0)),
 	)
 }
 

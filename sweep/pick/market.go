@@ -1,7 +1,10 @@
 package pick
 
 import (
+	"cmp"
 	"fmt"
+	"math"
+	"slices"
 
 	"headroom/accounting"
 	"headroom/hardware"
@@ -10,18 +13,55 @@ import (
 // A market is what can be rented.
 type market struct {
 	q      *Query
-	offers map[string][]*hardware.Price // by accelerator
-	empty  bool                         // nothing has a price: choose by time
+	offers [][]*hardware.Price // by accelerator of the query
+	empty  bool                // nothing has a price: choose by time
 }
 
+// newMarket deals out the offers. Instances of one accelerator differ in their
+// networks, and so in the time of a step: the query's accelerators become one for
+// each network that an offer names, with it in place of the catalog's. They are put
+// in order, so that the answer does not depend on the query's.
 func newMarket(q *Query) *market {
-	m := &market{q: q, offers: map[string][]*hardware.Price{}, empty: true}
-	for i := range q.Offers {
-		slug := q.Offers[i].Accelerator
-		m.offers[slug] = append(m.offers[slug], &q.Offers[i])
+	m := &market{q: q, empty: true}
+	type variant struct {
+		accelerator hardware.Accelerator
+		offers      []*hardware.Price
 	}
+	var all []variant
 	for _, a := range q.Accelerators {
-		m.empty = m.empty && len(m.offers[a.Slug]) == 0
+		first := len(all)
+		all = append(all, variant{accelerator: a})
+		for i := range q.Offers {
+			p := &q.Offers[i]
+			if p.Accelerator != a.Slug {
+				continue
+			}
+			network := p.NetworkBytesPerSecond
+			if q.OwnNetwork || !network.Known || a.NICBytesPerSecond.Known && math.Abs(network.Value/a.NICBytesPerSecond.Value-1) < 0.01 {
+				network = a.NICBytesPerSecond
+			}
+			at := first
+			for at < len(all) && all[at].accelerator.NICBytesPerSecond != network {
+				at++
+			}
+			if at == len(all) {
+				v := variant{accelerator: a}
+				v.accelerator.NICBytesPerSecond = network
+				all = append(all, v)
+			}
+			all[at].offers = append(all[at].offers, p)
+			m.empty = false
+		}
+		if len(all) > first+1 && len(all[first].offers) == 0 {
+			all = slices.Delete(all, first, first+1) // nobody rents it with the catalog's network
+		}
+	}
+	slices.SortFunc(all, func(a, b variant) int {
+		return cmp.Or(cmp.Compare(a.accelerator.Slug, b.accelerator.Slug), -cmp.Compare(a.accelerator.NICBytesPerSecond.Or(0), b.accelerator.NICBytesPerSecond.Or(0)))
+	})
+	q.Accelerators = make([]hardware.Accelerator, 0, len(all))
+	for _, v := range all {
+		q.Accelerators, m.offers = append(q.Accelerators, v.accelerator), append(m.offers, v.offers)
 	}
 	return m
 }
@@ -33,6 +73,8 @@ func unfit(a *hardware.Accelerator, p *hardware.Price, gpus int64) string {
 		return reasonMarket
 	case hardware.UnfitPartialNode:
 		return reasonPartial
+	case hardware.UnfitNoNetwork:
+		return reasonNetwork
 	}
 	return ""
 }
@@ -48,11 +90,11 @@ func (m *market) refusal(accelerator int, ranks int64) string {
 		return ""
 	}
 	a := &m.q.Accelerators[accelerator]
-	if len(m.offers[a.Slug]) == 0 {
+	if len(m.offers[accelerator]) == 0 {
 		return reasonNoOffer
 	}
 	reason := ""
-	for _, p := range m.offers[a.Slug] {
+	for _, p := range m.offers[accelerator] {
 		if reason = unfit(a, p, rented(a, ranks)); reason == "" {
 			return ""
 		}
@@ -75,6 +117,10 @@ func (m *market) choices(c *candidate) ([]Choice, error) {
 			return nil, err
 		}
 	}
+	var network *float64
+	if a.NICBytesPerSecond.Known {
+		network = &a.NICBytesPerSecond.Value
+	}
 	var out []Choice
 	add := func(p *hardware.Price) error {
 		r.Price = p
@@ -83,7 +129,7 @@ func (m *market) choices(c *candidate) ([]Choice, error) {
 			return err
 		}
 		out = append(out, Choice{
-			Accelerator: a.Slug, GPUs: x.GPUs, Plan: planOf(&x.Plan), MicroBatch: x.MicroBatch, Recompute: c.recompute.String(),
+			Accelerator: a.Slug, GPUs: x.GPUs, Network: network, Plan: planOf(&x.Plan), MicroBatch: x.MicroBatch, Recompute: c.recompute.String(),
 			PeakBytes: c.peak, UsableBytes: x.UsableBytes, Step: c.step,
 			Days: cost.Hours / 24, DaysLow: cost.HoursLow / 24, DaysHigh: cost.HoursHigh / 24, Cost: cost, candidate: c,
 		})
@@ -92,7 +138,7 @@ func (m *market) choices(c *candidate) ([]Choice, error) {
 	if m.empty {
 		return out, add(nil)
 	}
-	for _, p := range m.offers[a.Slug] {
+	for _, p := range m.offers[c.accelerator] {
 		if unfit(a, p, rented(a, x.GPUs)) == "" {
 			if err := add(p); err != nil {
 				return nil, err

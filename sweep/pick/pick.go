@@ -21,6 +21,7 @@ const (
 type Choice struct {
 	Accelerator string          `json:"gpu"`
 	GPUs        int64           `json:"gpus"`
+	Network     *float64        `json:"network_bytes_per_second"` // of one GPU, that the time assumes; null = not known
 	Plan        Plan            `json:"plan"`
 	MicroBatch  int64           `json:"micro_batch"`
 	Recompute   string          `json:"recompute"`
@@ -109,7 +110,7 @@ type Result struct {
 	NearestRoom *Misfit `json:"nearest_room,omitempty"`
 
 	// Candidates and Choices are how many there are. Every candidate is in one
-	// exclusion or is the fitted one of its accelerator and number; every choice is
+	// exclusion or is the fitted one of its accelerator, network and number; every choice is
 	// in one exclusion of the stage cost or on the front.
 	Candidates int64       `json:"candidates"`
 	Fitted     int64       `json:"fitted"`
@@ -132,8 +133,8 @@ func (r *Result) ExplainWinner() error {
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(r.query.Accelerators, func(a hardware.Accelerator) bool { return a.Slug == r.Winner.Accelerator })
-	if c.Setting.Machine, err = accounting.NewMachine(r.query.Accelerators[i], &c.Recipe.Precision, 0); err != nil {
+	a := r.query.Accelerators[r.Winner.candidate.accelerator]
+	if c.Setting.Machine, err = accounting.NewMachine(a, &c.Recipe.Precision, 0); err != nil {
 		return err
 	}
 	if r.Explain, err = c.Explain(false); err != nil {
@@ -151,11 +152,11 @@ func Pick(q Query) (*Result, error) {
 		return nil, err
 	}
 	q.GPUs = slices.Compact(slices.Sorted(slices.Values(q.GPUs)))
+	m := newMarket(&q)
 	s, err := newSearch(&q)
 	if err != nil {
 		return nil, err
 	}
-	m := newMarket(&q)
 	best, all, err := s.run(m.refusal)
 	if err != nil {
 		return nil, err

@@ -21,6 +21,10 @@ type Query struct {
 	GPUs         []int64                // numbers to try
 	Recompute    []string               // modes to try; none = all, unless Case has one
 
+	// OwnNetwork says that the accelerators' network is the asker's own, whatever
+	// network the offers name.
+	OwnNetwork bool
+
 	// Offers are the prices to choose from, at most one row an offer (see
 	// [hardware.SelectPrices]). An accelerator without an offer is ruled out; when
 	// no accelerator has one, the fastest is found without dollars.

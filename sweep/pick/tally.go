@@ -26,6 +26,7 @@ const (
 	reasonNoOffer   = "no_price"
 	reasonPartial   = "partial_node"
 	reasonMarket    = "marketplace"
+	reasonNetwork   = "no_network"
 	reasonSlower    = "slower"
 	reasonBudget    = "over_budget"
 	reasonDeadline  = "past_deadline"
@@ -39,6 +40,7 @@ var reasonText = map[string]string{
 	reasonNoOffer:   "no price row for the accelerator among those asked for",
 	reasonPartial:   "only instances that are part of a node, and the run is larger than one",
 	reasonMarket:    "only machines of different owners, and the run is larger than one",
+	reasonNetwork:   "no network that joins the instances is known, and the run is larger than one",
 	reasonSlower:    "fits, but another plan on the same GPUs is faster",
 	reasonBudget:    "costs more than the budget",
 	reasonDeadline:  "ends after the deadline",
