@@ -98,7 +98,7 @@ func TestGoodput(t *testing.T) {
 	// checkpoints of 60 s: √(2·60·10800) = 1138.42, δ/2M = 1/360, so
 	// τ = 1138.42·(1 + 0.0527046/3 + 0.00030864) − 60 = 1098.771 s.
 	f := Failures{GPUHoursBetween: 49152, CheckpointSeconds: 60, RestartSeconds: 600}
-	g, err := f.Goodput(16384)
+	g, err := f.Goodput(16384, 0)
 	require.NoError(t, err)
 	require.InEpsilon(t, 3.0, g.Failures.MeanHours, near)
 	require.InDelta(t, 1098.771, g.Failures.CheckpointIntervalSeconds, 5e-3)
@@ -110,19 +110,19 @@ func TestGoodput(t *testing.T) {
 	for _, factor := range []float64{0.8, 0.95, 1.05, 1.25} {
 		other := f
 		other.IntervalSeconds = factor * g.Failures.CheckpointIntervalSeconds
-		worse, err := other.Goodput(16384)
+		worse, err := other.Goodput(16384, 0)
 		require.NoError(t, err)
 		require.Less(t, worse.Share, g.Share)
 	}
 	// More GPUs fail more often.
-	fewer, err := f.Goodput(1024)
+	fewer, err := f.Goodput(1024, 0)
 	require.NoError(t, err)
 	require.Greater(t, fewer.Share, g.Share)
 
-	none, err := Failures{}.Goodput(8)
+	none, err := Failures{}.Goodput(8, 0)
 	require.NoError(t, err)
 	require.Equal(t, PerfectGoodput, none)
-	free, err := Failures{GPUHoursBetween: 1000, RestartSeconds: 360}.Goodput(1000)
+	free, err := Failures{GPUHoursBetween: 1000, RestartSeconds: 360}.Goodput(1000, 0)
 	require.NoError(t, err)
 	require.InEpsilon(t, math.Exp(-0.1), free.Share, near) // only restarts: 360 s of 3600 s
 }
@@ -130,7 +130,7 @@ func TestGoodput(t *testing.T) {
 func TestGoodputRefuses(t *testing.T) {
 	f := func(want string, gpus int64, x Failures) {
 		t.Helper()
-		_, err := x.Goodput(gpus)
+		_, err := x.Goodput(gpus, 0)
 		require.ErrorContains(t, err, want)
 	}
 	f("-1", 8, Failures{GPUHoursBetween: -1})

@@ -18,7 +18,9 @@ type Goodput struct {
 
 // FailureFields are the inputs of a goodput from failures and what follows.
 type FailureFields struct {
-	GPUHoursBetween           float64 `json:"gpu_hours_between_failures"`
+	GPUHoursBetween           float64 `json:"gpu_hours_between_failures,omitempty"`
+	InstanceHoursBetween      float64 `json:"instance_hours_between_interruptions,omitempty"`
+	SpotInstances             int64   `json:"spot_instances,omitempty"`
 	MeanHours                 float64 `json:"mean_hours_between_failures"` // of the whole job
 	CheckpointSeconds         float64 `json:"checkpoint_seconds"`
 	RestartSeconds            float64 `json:"restart_seconds"`
@@ -42,6 +44,9 @@ type Failures struct {
 	// GPUHoursBetween is the mean number of GPU-hours between two failures: 419
 	// interruptions of 16,384 H100 in 54 days, as Llama 3 405B had, are 50,700.
 	GPUHoursBetween float64
+	// InstanceHoursBetween is the mean number of hours until a spot instance is taken
+	// away; the whole job then stops, as it does for a failure.
+	InstanceHoursBetween float64
 	// CheckpointSeconds is how long training stops to write a checkpoint, and
 	// RestartSeconds from a failure to the next step, lost steps apart.
 	CheckpointSeconds, RestartSeconds float64
@@ -52,7 +57,11 @@ type Failures struct {
 // leastGoodput is where a job is said never to end.
 const leastGoodput = 1e-3
 
-// Goodput is the share of time that so many GPUs train, by the complete model of
+// ErrNoProgress says that failures come faster than a job moves forward.
+var ErrNoProgress = errors.New("the run would not end")
+
+// Goodput is the share of time that so many GPUs train, on spot instances of that
+// number (0 = none of them is), by the complete model of
 // Daly 2006 (A higher order estimate of the optimum checkpoint interval for
 // restart dumps, Future Generation Computer Systems 22): with a mean time M
 // between failures of the job, checkpoints of δ seconds after every τ of
@@ -62,12 +71,13 @@ const leastGoodput = 1e-3
 //
 // Without an interval τ is Daly's optimum, which is Young's √(2δM) with two more
 // terms: √(2δM)·(1 + ⅓√(δ/2M) + ⅑·δ/2M) − δ, or M where δ ≥ 2M.
-func (f Failures) Goodput(gpus int64) (Goodput, error) {
+func (f Failures) Goodput(gpus, spotInstances int64) (Goodput, error) {
 	for _, x := range []struct {
 		name  string
 		value float64
 	}{
 		{"GPU-hours between failures", f.GPUHoursBetween},
+		{"instance-hours between interruptions", f.InstanceHoursBetween},
 		{"checkpoint seconds", f.CheckpointSeconds},
 		{"restart seconds", f.RestartSeconds},
 		{"checkpoint interval seconds", f.IntervalSeconds},
@@ -79,12 +89,20 @@ func (f Failures) Goodput(gpus int64) (Goodput, error) {
 	switch {
 	case gpus < 1:
 		return Goodput{}, fmt.Errorf("a goodput of %d GPUs: at least 1 is needed", gpus)
-	case f.GPUHoursBetween == 0 && f != (Failures{}):
-		return Goodput{}, errors.New("checkpoints and restarts cost nothing without failures: give the GPU-hours between failures too")
-	case f.GPUHoursBetween == 0:
+	case f.GPUHoursBetween == 0 && f.InstanceHoursBetween == 0 && f != (Failures{}):
+		return Goodput{}, errors.New("checkpoints and restarts cost nothing without failures: give the GPU-hours between failures too, or the instance-hours between interruptions of spot instances")
+	}
+	rate := 0.0 // failures an hour
+	if f.GPUHoursBetween > 0 {
+		rate += float64(gpus) / f.GPUHoursBetween
+	}
+	if f.InstanceHoursBetween > 0 {
+		rate += float64(spotInstances) / f.InstanceHoursBetween
+	}
+	if rate == 0 {
 		return PerfectGoodput, nil
 	}
-	mean := 3600 * f.GPUHoursBetween / float64(gpus)
+	mean := 3600 / rate
 	write := f.CheckpointSeconds
 	interval := f.IntervalSeconds
 	if interval == 0 {
@@ -95,11 +113,10 @@ func (f Failures) Goodput(gpus int64) (Goodput, error) {
 		share *= interval / mean / math.Expm1((interval+write)/mean)
 	}
 	if !(share >= leastGoodput) {
-		return Goodput{}, fmt.Errorf("%d GPUs with a failure every %g GPU-hours fail every %.3g s on average: with %g s a checkpoint and %g s a restart the run would not end",
-			gpus, f.GPUHoursBetween, mean, write, f.RestartSeconds)
+		return Goodput{}, fmt.Errorf("%d GPUs fail every %.3g s on average: with %g s a checkpoint and %g s a restart %w", gpus, mean, write, f.RestartSeconds, ErrNoProgress)
 	}
 	return Goodput{Share: share, Source: "failures and checkpoints, Daly 2006", Failures: &FailureFields{
-		GPUHoursBetween: f.GPUHoursBetween, MeanHours: mean / 3600, CheckpointSeconds: write,
+		GPUHoursBetween: f.GPUHoursBetween, InstanceHoursBetween: f.InstanceHoursBetween, SpotInstances: spotInstances, MeanHours: mean / 3600, CheckpointSeconds: write,
 		RestartSeconds: f.RestartSeconds, CheckpointIntervalSeconds: interval,
 	}}, nil
 }

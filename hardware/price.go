@@ -101,8 +101,11 @@ const (
 	UnfitNoNetwork   = "no network that joins its instances is known"
 )
 
-// Marketplace says that the instances are machines of different owners.
-func (p Price) Marketplace() bool { return p.Provider == "vast" }
+// Marketplace says that the instances are machines of different owners: of a
+// provider that is known as one, or by the notes.
+func (p Price) Marketplace() bool {
+	return p.Provider == "vast" || strings.Contains(p.Notes, "marketplace offer")
+}
 
 // Unfit tells why an offer is not good for a run on so many accelerators, or "":
 // either one instance holds them all, or instances are whole nodes (of more than

@@ -14,6 +14,10 @@ type PriceFilter struct {
 	Providers    []string
 	Pricing      []Pricing
 	Regions      []string
+	// Marketplaces takes machines of different owners too; without it only those of a
+	// provider in Providers.
+	Marketplaces bool
+	Since        Date  // leaves out older rows, and those of an unknown day; "" = none
 	MinGPUs      int64 // leaves out instances with fewer; a job over many nodes needs whole ones
 }
 
@@ -65,8 +69,11 @@ func comparePrice(a, b Price) int {
 }
 
 func (f PriceFilter) wants(p Price) bool {
+	if p.Marketplace() && !f.Marketplaces && len(f.Providers) == 0 {
+		return false
+	}
 	return anyOf(f.Accelerators, p.Accelerator) && anyOf(f.Providers, p.Provider) &&
-		anyOf(f.Pricing, p.Pricing) && anyOf(f.Regions, p.Region) && p.GPUs >= f.MinGPUs
+		anyOf(f.Pricing, p.Pricing) && anyOf(f.Regions, p.Region) && p.GPUs >= f.MinGPUs && p.AsOf >= f.Since
 }
 
 func anyOf[T comparable](list []T, v T) bool { return len(list) == 0 || slices.Contains(list, v) }

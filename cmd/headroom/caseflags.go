@@ -38,6 +38,7 @@ type caseFlags struct {
 	sp              bool
 	asPublished     bool
 	gpu             string
+	network         float64
 	capacity        capacity
 	// device is the accelerator that --gpu found; nil without it.
 	device *hardware.Accelerator
@@ -164,6 +165,11 @@ func (f *caseFlags) options(s *state, cmd *cobra.Command) (accounting.Options, e
 		if err != nil {
 			return o, misuse(err, "headroom gpus lists the accelerators")
 		}
+		if f.network != 0 {
+			if found.Accelerator.NICBytesPerSecond, err = networkShare(f.network); err != nil {
+				return o, err
+			}
+		}
 		f.useDevice(found)
 		o.UsableBytes = f.device.UsableBytes
 	}
@@ -188,6 +194,14 @@ func (f *caseFlags) recompute() (string, error) {
 		return "", usage("write --recompute-method uniform or block", "--recompute-num-layers needs a method")
 	}
 	return text, nil
+}
+
+// networkShare is a --network flag in bytes a second.
+func networkShare(gbits float64) (hardware.Optional[float64], error) {
+	if !(gbits > 0 && gbits <= 1e5) {
+		return hardware.Optional[float64]{}, usage("an H100 node usually has 400 a GPU", "--network %g: write Gbit/s of one GPU, above 0", gbits)
+	}
+	return hardware.Known(gbits * 1e9 / 8), nil
 }
 
 // useDevice takes an accelerator as one rank sees it.

@@ -54,6 +54,9 @@ Whatever is not given has a default, which the output states. Sizes take K M B T
 				if err != nil {
 					return err
 				}
+				if f.network != 0 {
+					whole.NICBytesPerSecond, _ = networkShare(f.network) // read above
+				}
 				if e.Cost, err = money.costOf(s, cmd, whole, c, e.Time); err != nil {
 					return err
 				}
@@ -68,6 +71,7 @@ Whatever is not given has a default, which the output states. Sizes take K M B T
 		},
 	}
 	f.register(cmd)
+	cmd.Flags().Float64Var(&f.network, "network", 0, "Gbit/s of one GPU in its node's network, in place of the catalog's")
 	money.register(cmd)
 	cmd.Flags().BoolVar(&tensors, "tensors", false, "list every stored tensor under its component")
 	return cmd

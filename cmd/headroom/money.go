@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -19,6 +20,7 @@ type moneyFlags struct {
 	pricing []string
 	price   dollarAmount
 	file    string
+	since   string
 
 	goodput  float64
 	failures accounting.Failures
@@ -34,10 +36,12 @@ func (m *moneyFlags) register(cmd *cobra.Command) {
 	f.StringSliceVar(&m.filter.Providers, "provider", nil, "prices only from `NAME`[,NAME]")
 	f.StringSliceVar(&m.pricing, "pricing", []string{string(hardware.OnDemand)}, "prices of `KIND`[,KIND]: on_demand, spot, reserved")
 	f.StringSliceVar(&m.filter.Regions, "region", nil, "prices only in `REGION`[,REGION]")
+	f.StringVar(&m.since, "prices-since", "", "only price rows of that `DAY` or later, such as 2026-01-01; those of an unknown day are left out")
 	f.Var(&m.price, "price", "your own price of one GPU for one hour, in place of the catalog's")
 	f.StringVar(&m.file, "prices", "", "price rows in a CSV `FILE` like the catalog's, in place of it")
 	f.Float64Var(&m.goodput, "goodput", 1, "`SHARE` of the rented time that trains")
 	f.Float64Var(&m.failures.GPUHoursBetween, "gpu-hours-between-failures", 0, "mean `HOURS` of one GPU between failures, for the goodput; 0 = none")
+	f.Float64Var(&m.failures.InstanceHoursBetween, "instance-hours-between-interruptions", 0, "mean `HOURS` until a spot instance is taken away, for the goodput of spot prices; 0 = never")
 	f.DurationVar(&m.check, "checkpoint-time", 0, "how long training stops for a checkpoint, such as 60s")
 	f.DurationVar(&m.restart, "restart-time", 0, "how long from a failure to the next step, such as 10m")
 	f.DurationVar(&m.interval, "checkpoint-interval", 0, "training between checkpoints (default the best, by Daly 2006)")
@@ -52,7 +56,7 @@ func (m *moneyFlags) register(cmd *cobra.Command) {
 func (m *moneyFlags) offers(s *state, cmd *cobra.Command, accelerators []hardware.Accelerator) ([]hardware.Price, error) {
 	given := cmd.Flags().Changed
 	if given("price") {
-		for _, other := range []string{"prices", "provider", "region", "pricing"} {
+		for _, other := range []string{"prices", "provider", "region", "pricing", "prices-since"} {
 			if given(other) {
 				return nil, usage("--price is your own, whoever it is from", "--price and --%s cannot be combined", other)
 			}
@@ -80,6 +84,16 @@ func (m *moneyFlags) offers(s *state, cmd *cobra.Command, accelerators []hardwar
 		}
 	}
 	filter := m.filter
+	filter.Marketplaces = m.file != "" // what somebody collected is meant
+	if m.since != "" {
+		var err error
+		if filter.Since, err = hardware.ParseDate(m.since); err != nil {
+			return nil, misuse(fmt.Errorf("--prices-since: %w", err), "")
+		}
+		if filter.Since > s.Today {
+			return nil, usage("", "--prices-since %s is in the future: it is %s", filter.Since, s.Today)
+		}
+	}
 	for _, p := range m.pricing {
 		filter.Pricing = append(filter.Pricing, hardware.Pricing(p))
 	}
@@ -87,8 +101,9 @@ func (m *moneyFlags) offers(s *state, cmd *cobra.Command, accelerators []hardwar
 	return list, misuse(err, "headroom prices lists what is known")
 }
 
-// lostTime is the goodput that the flags say.
-func (m *moneyFlags) lostTime(cmd *cobra.Command) (func(gpus int64) (accounting.Goodput, error), error) {
+// lostTime is the goodput that the flags say, of so many GPUs at a price; nil is
+// none.
+func (m *moneyFlags) lostTime(cmd *cobra.Command) (func(gpus int64, p *hardware.Price) (accounting.Goodput, error), error) {
 	f := m.failures
 	f.CheckpointSeconds, f.RestartSeconds, f.IntervalSeconds = m.check.Seconds(), m.restart.Seconds(), m.interval.Seconds()
 	if cmd.Flags().Changed("goodput") {
@@ -96,13 +111,22 @@ func (m *moneyFlags) lostTime(cmd *cobra.Command) (func(gpus int64) (accounting.
 			return nil, usage("the first is the share that the others would give", "--goodput cannot be combined with failures and checkpoints")
 		}
 		g, err := accounting.GivenGoodput(m.goodput)
-		return func(int64) (accounting.Goodput, error) { return g, nil }, misuse(err, "")
+		return func(int64, *hardware.Price) (accounting.Goodput, error) { return g, nil }, misuse(err, "")
 	}
-	_, err := f.Goodput(1) // what is wrong whatever the number
-	if err != nil && (f.GPUHoursBetween == 0 || !(f.GPUHoursBetween > 0)) {
+	if _, err := f.Goodput(1, 1); err != nil && !errors.Is(err, accounting.ErrNoProgress) { // what is wrong whatever the number
 		return nil, misuse(err, "--gpu-hours-between-failures N: 419 interruptions of 16,384 H100 in 54 days, as Llama 3 405B had, are 50700")
 	}
-	return f.Goodput, nil
+	return func(gpus int64, p *hardware.Price) (accounting.Goodput, error) {
+		spot := int64(0)
+		if p != nil && p.Pricing == hardware.Spot {
+			q, err := p.Quote(gpus)
+			if err != nil {
+				return accounting.Goodput{}, err
+			}
+			spot = q.Instances
+		}
+		return f.Goodput(gpus, spot)
+	}, nil
 }
 
 // electricity is what the flags ask about energy, nil for nothing.
@@ -206,10 +230,10 @@ func (m *moneyFlags) costOf(s *state, cmd *cobra.Command, a hardware.Accelerator
 		StepSeconds: t.StepSeconds, LowSeconds: t.Low, HighSeconds: t.High, Energy: m.electricity(cmd),
 	}
 	gpus := (x.GPUs-1)/max(a.Devices, 1) + 1
-	if r.Goodput, err = lost(gpus); err != nil {
+	r.Price, _, r.Why = hardware.CheapestOffer(offers, a, gpus)
+	if r.Goodput, err = lost(gpus, r.Price); err != nil {
 		return nil, misuse(err, "")
 	}
-	r.Price, _, r.Why = hardware.CheapestOffer(offers, a, gpus)
 	cost, err := r.Cost()
 	return &cost, misuse(err, "")
 }

@@ -32,13 +32,15 @@ type pickFlags struct {
 	picture              pictureFlag
 	money                moneyFlags
 	globalTokens         size
+	maxGPUs              size
+	spare                float64
+	network              float64
 	notes                []string
 }
 
-// What pick tries when nobody says otherwise.
 const (
-	defaultGPUs         = "pow2(1..1024)"
-	defaultGlobalTokens = 4 << 20 // a usual batch of large models
+	defaultGlobalTokens = 4 << 20  // a usual batch of large models
+	horizonHours        = 365 * 24 // nobody plans a longer run without saying so
 )
 
 func newPick(s *state) *cobra.Command {
@@ -47,14 +49,15 @@ func newPick(s *state) *cobra.Command {
 		Use:   "pick (--model NAME --tokens N | --family NAME --flops N) [--budget USD] [--deadline TIME] [flags]",
 		Short: "Choose what to rent: accelerator, number, provider and parallel plan",
 		Long: `pick finds what to rent for a training run: the cheapest that meets a deadline, the
-fastest within a budget, or without either the cheapest; and the front of dollars
-against days, on which no choice is beaten by another in both.
+fastest within a budget, or without either the cheapest that ends within a year; and
+the front of dollars against days, on which no choice is beaten by another in both.
 
 It tries every accelerator, every number of GPUs, and on them every parallel plan,
 micro-batch and recompute mode; of those that fit the fastest, at every price that is
 known for it. Everything that is ruled out is counted with its reason. The error bar of
-the time is the error bar of the dollars, and the answer tells whether the runner-up is
-within it. Prices are rows of the catalog (headroom prices); none is made up.
+the time is the error bar of the dollars, and the answer tells which other GPUs it does
+not tell apart, and what is much faster for about the same money. Prices are rows of
+the catalog (headroom prices); none is made up.
 
 With --family, model and tokens are chosen too: those with the least loss, by a
 published scaling law, for a number of FLOPs or for what the budget buys.
@@ -87,6 +90,7 @@ choice is shown.`,
 			if err := r.ExplainWinner(); err != nil {
 				return err
 			}
+			r.Assumptions, r.Command = f.assumptions(r), f.command(cmd, r)
 			r.Notes = append(f.notes, r.Notes...)
 			if len(r.All) > 0 && r.All[0].Cost.USD != nil {
 				if err := s.draw(&f.picture, f.frontPicture(r)); err != nil {
@@ -128,7 +132,10 @@ func (f *pickFlags) register(cmd *cobra.Command) {
 	p.BoolVar(&f.cautious, "cautious", false, "hold budget and deadline against the high end of the error bar")
 
 	p.StringSliceVarP(&f.gpu, "gpu", "g", nil, "try only `NAME`[,NAME] (default every NVIDIA and AMD accelerator)")
-	p.StringSliceVar(&f.gpus, "gpus", []string{defaultGPUs}, "numbers of GPUs to try, such as 8,16 or 8..64:8")
+	p.StringSliceVar(&f.gpus, "gpus", nil, "`NUMBERS` of GPUs to try, such as 8,16 or 8..64:8 (default powers of two, as many as the run may need)")
+	p.Var(&f.maxGPUs, "max-gpus", "try at most so many GPUs")
+	p.Float64Var(&f.network, "network", 0, "Gbit/s of one GPU in its node's network, in place of what catalog and price rows say")
+	p.Float64Var(&f.spare, "spare", 0, "`SHARE` of the memory that a plan must leave free, such as 0.05")
 	f.money.register(cmd)
 
 	p.StringVar(&r.opt.Recipe, "recipe", "", "precision `RECIPE`: "+strings.Join(accounting.PrecisionNames(), ", "))
@@ -170,7 +177,10 @@ func (f *pickFlags) note(format string, args ...any) {
 func (f *pickFlags) query(s *state, cmd *cobra.Command) (*pick.Query, error) {
 	given := cmd.Flags().Changed
 	r := &f.run
-	q := &pick.Query{Case: r.opt, Recompute: f.recompute, BudgetUSD: float64(f.budget), DeadlineHours: f.deadline.hours, Cautious: f.cautious, Workers: s.CPUs}
+	q := &pick.Query{
+		Case: r.opt, Recompute: f.recompute, BudgetUSD: float64(f.budget), DeadlineHours: f.deadline.hours,
+		HorizonHours: horizonHours, Cautious: f.cautious, Spare: f.spare, MaxGPUs: int64(f.maxGPUs), OwnNetwork: given("network"), Workers: s.CPUs,
+	}
 	o := &q.Case
 	o.Context, o.MicroBatch = int64(r.seq), int64(r.mb)
 	o.TP, o.PP, o.VPP, o.CP, o.EP = int64(r.tp), int64(r.pp), int64(r.vpp), int64(r.cp), int64(r.ep)
@@ -187,11 +197,22 @@ func (f *pickFlags) query(s *state, cmd *cobra.Command) (*pick.Query, error) {
 		return nil, err
 	}
 	var err error
-	if q.GPUs, err = grids.ParseInts(f.gpus...); err != nil {
-		return nil, misuse(fmt.Errorf("--gpus: %w", err), "write numbers and ranges: 8,16, 8..64:8, pow2(8..4096)")
+	if given("gpus") {
+		if q.GPUs, err = grids.ParseInts(f.gpus...); err != nil {
+			return nil, misuse(fmt.Errorf("--gpus: %w", err), "write numbers and ranges: 8,16, 8..64:8, pow2(8..4096)")
+		}
 	}
 	if q.Accelerators, err = f.accelerators(); err != nil {
 		return nil, err
+	}
+	if given("network") {
+		share, err := networkShare(f.network)
+		if err != nil {
+			return nil, err
+		}
+		for i := range q.Accelerators {
+			q.Accelerators[i].NICBytesPerSecond = share
+		}
 	}
 	if given("price") && !given("gpu") {
 		return nil, usage("name one with --gpu", "--price is of one accelerator, and which one was not said")
@@ -277,7 +298,6 @@ func (f *pickFlags) accelerators() ([]hardware.Accelerator, error) {
 				out = append(out, a)
 			}
 		}
-		f.note("TPU, Trainium, Gaudi and Arc are not tried unless --gpu names them: the framework profiles are of CUDA and ROCm code")
 		return out, nil
 	}
 	var problems []error
@@ -329,7 +349,7 @@ func (f *pickFlags) infeasible(r *pick.Result) error {
 		hints = append(hints, "the nearest is "+headline(n))
 	}
 	if f.deadline.hours > 0 || r.NearestRoom != nil {
-		hints = append(hints, "more GPUs may do: --gpus 'pow2(1..8192)'")
+		hints = append(hints, fmt.Sprintf("more GPUs may do: --gpus %d", 2*r.GPUs[len(r.GPUs)-1]))
 	}
 	if f.budget > 0 {
 		hints = append(hints, "--pricing on_demand,spot,reserved looks at more prices")

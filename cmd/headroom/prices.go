@@ -12,7 +12,7 @@ import (
 )
 
 func newPrices(s *state) *cobra.Command {
-	var filter hardware.PriceFilter
+	filter := hardware.PriceFilter{Marketplaces: true}
 	var pricing []string
 	cmd := &cobra.Command{
 		Use:   "prices [ACCELERATOR]...",

@@ -11,9 +11,8 @@ const mostMicroBatch = 32
 // tensor-parallel size: every factorization of the rest, chunks of layers, expert
 // split, ZeRO stage, and every micro-batch that divides a rank's share of the
 // global batch. It calls yield with the reason that rules each out, or with
-// [accounting.OK]; uneven says that the pipeline's stages would not be equal.
-// Sizes that are given in want are not varied.
-func layouts(c *accounting.Compiled, base *accounting.Setting, want *accounting.Options, n, tp int64, yield func(x *accounting.Setting, r accounting.Reason, uneven bool)) {
+// [accounting.OK]. Sizes that are given in want are not varied.
+func layouts(c *accounting.Compiled, base *accounting.Setting, want *accounting.Options, n, tp int64, yield func(x *accounting.Setting, r accounting.Reason)) {
 	model := c.Ledger.Model
 	layers := model.Layers()
 	experts := int64(1)
@@ -25,7 +24,6 @@ func layouts(c *accounting.Compiled, base *accounting.Setting, want *accounting.
 	}
 	profile := c.Ledger.Profile
 	for _, pp := range sizes(want.PP, n/tp) {
-		uneven := layers%pp != 0 && (layers+2)%pp != 0 && want.PP == 0
 		for _, cp := range sizes(want.CP, n/tp/pp) {
 			dp := max(n/tp/pp/cp, 1)
 			for _, vpp := range chunks(want.VPP, layers, pp) {
@@ -42,8 +40,7 @@ func layouts(c *accounting.Compiled, base *accounting.Setting, want *accounting.
 							if want.ETP > 0 {
 								x.Plan.ETP = want.ETP
 							}
-							r := c.Check(&x.Workload, &x.Plan, n)
-							yield(&x, r, uneven && r == accounting.OK)
+							yield(&x, c.Check(&x.Workload, &x.Plan, n))
 						}
 					}
 				}

@@ -2,6 +2,7 @@ package pick
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -102,8 +103,9 @@ func (m *market) refusal(accelerator int, ranks int64) string {
 	return reason
 }
 
-// choices are a candidate at every price that it can be rented for.
-func (m *market) choices(c *candidate) ([]Choice, error) {
+// choices are a candidate at every price that it can be rented for. Those on which
+// the run would not end are counted, and why has the last one's reason.
+func (m *market) choices(c *candidate) (out []Choice, endless int64, why, err error) {
 	a := &m.q.Accelerators[c.accelerator]
 	x := &c.setting
 	r := accounting.Rental{
@@ -111,41 +113,57 @@ func (m *market) choices(c *candidate) ([]Choice, error) {
 		StepSeconds: c.step.Seconds, LowSeconds: c.step.Low, HighSeconds: c.step.High, Energy: m.q.Energy,
 		Goodput: accounting.PerfectGoodput, Why: fmt.Sprintf("no price row for %s", a.Slug),
 	}
-	if m.q.Goodput != nil {
-		var err error
-		if r.Goodput, err = m.q.Goodput(rented(a, x.GPUs)); err != nil {
-			return nil, err
-		}
-	}
 	var network *float64
 	if a.NICBytesPerSecond.Known {
 		network = &a.NICBytesPerSecond.Value
 	}
-	var out []Choice
-	add := func(p *hardware.Price) error {
+	offers := m.offers[c.accelerator]
+	if m.empty {
+		offers = []*hardware.Price{nil}
+	}
+	for _, p := range offers {
+		if p != nil && unfit(a, p, rented(a, x.GPUs)) != "" {
+			continue
+		}
+		if m.q.Goodput != nil {
+			r.Goodput, err = m.q.Goodput(rented(a, x.GPUs), p)
+			if errors.Is(err, accounting.ErrNoProgress) {
+				endless, why = endless+1, err
+				continue
+			}
+			if err != nil {
+				return nil, 0, nil, err
+			}
+		}
 		r.Price = p
 		cost, err := r.Cost()
 		if err != nil {
-			return err
+			return nil, 0, nil, err
 		}
 		out = append(out, Choice{
 			Accelerator: a.Slug, GPUs: x.GPUs, Network: network, Plan: planOf(&x.Plan), MicroBatch: x.MicroBatch, Recompute: c.recompute.String(),
 			PeakBytes: c.peak, UsableBytes: x.UsableBytes, Step: c.step,
 			Days: cost.Hours / 24, DaysLow: cost.HoursLow / 24, DaysHigh: cost.HoursHigh / 24, Cost: cost, candidate: c,
 		})
-		return nil
 	}
-	if m.empty {
-		return out, add(nil)
-	}
-	for _, p := range m.offers[c.accelerator] {
-		if unfit(a, p, rented(a, x.GPUs)) == "" {
-			if err := add(p); err != nil {
-				return nil, err
+	return out, endless, why, nil
+}
+
+// all are the choices of all candidates, by number and accelerator.
+func (m *market) all(gpus []int64, candidates map[int64][]*candidate) (out []Choice, endless int64, why, err error) {
+	for _, n := range gpus {
+		for _, c := range candidates[n] {
+			if c == nil {
+				continue
 			}
+			choices, k, reason, err := m.choices(c)
+			if err != nil {
+				return nil, 0, nil, err
+			}
+			out, endless, why = append(out, choices...), endless+k, cmp.Or(reason, why)
 		}
 	}
-	return out, nil
+	return out, endless, why, nil
 }
 
 func planOf(p *accounting.Plan) Plan {

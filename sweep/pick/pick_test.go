@@ -205,7 +205,7 @@ func TestPickCountsEverything(t *testing.T) {
 	for _, want := range []string{"tp_heads", "pp_layers", "batch", "memory", reasonSlower, reasonFormat, reasonDominated} {
 		require.True(t, seen[want], want)
 	}
-	require.Equal(t, []string{"mi300x has no bf16", "l40s has no bf16"}, r.Notes)
+	require.Equal(t, []string{"l40s and mi300x have no bf16"}, r.Notes)
 	for _, c := range r.All {
 		if c.Cost.Price.Marketplace() {
 			require.LessOrEqual(t, c.GPUs, int64(8), "no network joins the machines of a marketplace")
@@ -299,15 +299,26 @@ func TestPickKeepsToGivenSizes(t *testing.T) {
 
 func TestPickCountsLostTime(t *testing.T) {
 	q := byHand(t)
-	q.Goodput = func(int64) (accounting.Goodput, error) { return accounting.GivenGoodput(0.5) }
+	q.Goodput = func(int64, *hardware.Price) (accounting.Goodput, error) { return accounting.GivenGoodput(0.5) }
 	q.Energy = &accounting.EnergyInputs{Utilisation: 0.5, PUE: 1.5}
 	r, err := Pick(q)
 	require.NoError(t, err)
 	require.InEpsilon(t, 256.0, *r.Winner.Cost.USD, 1e-9)
 	require.InEpsilon(t, 16*8*0.4*0.5*1.5, *r.Winner.Cost.Energy.KWh, 1e-9) // 16 h, 8 GPUs of 400 W
-	q.Goodput = accounting.Failures{GPUHoursBetween: 0.001, RestartSeconds: 600}.Goodput
-	_, err = Pick(q)
-	require.ErrorContains(t, err, "the run would not end")
+	// More GPUs fail more often: on 16 of them the run would not end.
+	fails := accounting.Failures{GPUHoursBetween: 0.2, RestartSeconds: 600}
+	q.Goodput = func(gpus int64, _ *hardware.Price) (accounting.Goodput, error) { return fails.Goodput(gpus, 0) }
+	r, err = Pick(q)
+	require.NoError(t, err)
+	require.EqualValues(t, 8, r.Winner.GPUs)
+	require.True(t, slices.ContainsFunc(r.Excluded, func(e Exclusion) bool { return e.Reason == reasonEndless && e.Count == 3 }))
+	countsAddUp(t, r)
+	fails.GPUHoursBetween = 0.001
+	r, err = Pick(q)
+	require.NoError(t, err)
+	require.Nil(t, r.Winner)
+	require.Contains(t, r.Why, "the run would not end")
+	countsAddUp(t, r)
 }
 
 func TestPickRefuses(t *testing.T) {
@@ -322,7 +333,7 @@ func TestPickRefuses(t *testing.T) {
 	f("0 tokens to train", func(q *Query) { q.Case.Tokens = 0 })
 	f("a global batch of 0", func(q *Query) { q.Case.GlobalBatch = 0 })
 	f("no accelerator", func(q *Query) { q.Accelerators = nil })
-	f("no number of GPUs", func(q *Query) { q.GPUs = nil })
+	f("write a share from 0", func(q *Query) { q.Spare = 1 })
 	f("0 GPUs", func(q *Query) { q.GPUs = []int64{0} })
 	f("-3 GPUs", func(q *Query) { q.GPUs = []int64{-3} })
 	f("a budget of -1", func(q *Query) { q.BudgetUSD = -1 })

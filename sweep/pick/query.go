@@ -18,7 +18,8 @@ type Query struct {
 	Case accounting.Options
 
 	Accelerators []hardware.Accelerator // in any order, distinct
-	GPUs         []int64                // numbers to try
+	GPUs         []int64                // numbers to try; none = [usualGPUs], at most MaxGPUs
+	MaxGPUs      int64                  // 0 = no bound
 	Recompute    []string               // modes to try; none = all, unless Case has one
 
 	// OwnNetwork says that the accelerators' network is the asker's own, whatever
@@ -32,11 +33,19 @@ type Query struct {
 
 	BudgetUSD     float64 // 0 = none
 	DeadlineHours float64 // 0 = none
+	// HorizonHours leaves out longer runs where no deadline is given and others meet
+	// the budget within it; 0 = none.
+	HorizonHours float64
 	// Cautious holds budget and deadline against the high end of the error bar.
 	Cautious bool
+	// Spare is the share of the memory that a plan must leave free.
+	Spare float64
 
-	Goodput func(gpus int64) (accounting.Goodput, error) // nil = [accounting.PerfectGoodput]
-	Energy  *accounting.EnergyInputs                     // nil = not asked
+	// Goodput is the share of time that trains on so many accelerators at a price (nil
+	// without one); nil = [accounting.PerfectGoodput]. Choices whose error is
+	// [accounting.ErrNoProgress] are ruled out.
+	Goodput func(gpus int64, p *hardware.Price) (accounting.Goodput, error)
+	Energy  *accounting.EnergyInputs // nil = not asked
 
 	Timer   Timer // nil = [ModelTimer]
 	Workers int   // 0 = 1
@@ -62,6 +71,10 @@ type Step struct {
 // mostGPUs bounds the search: no run is that large.
 const mostGPUs = 1 << 20
 
+// Room is the share of the memory that a plan should leave free to be safe: the
+// 90th percentile of the error of reserved memory (accounting/ACCURACY.md).
+const Room = 0.05
+
 func (q *Query) check() error {
 	var problems []error
 	fail := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
@@ -77,18 +90,21 @@ func (q *Query) check() error {
 	if len(q.Accelerators) == 0 {
 		fail("no accelerator to choose from")
 	}
-	if len(q.GPUs) == 0 {
-		fail("no number of GPUs to choose from")
+	if q.MaxGPUs < 0 {
+		fail("at most %d GPUs: write a positive number", q.MaxGPUs)
 	}
 	for _, n := range q.GPUs {
 		if n < 1 || n > mostGPUs {
 			fail("%d GPUs: write a number from 1 to %d", n, mostGPUs)
 		}
 	}
-	for name, x := range map[string]float64{"budget": q.BudgetUSD, "deadline": q.DeadlineHours} {
+	for name, x := range map[string]float64{"budget": q.BudgetUSD, "deadline": q.DeadlineHours, "horizon": q.HorizonHours} {
 		if !(x >= 0) || math.IsInf(x, 1) {
 			fail("a %s of %g: write a positive number", name, x)
 		}
+	}
+	if !(q.Spare >= 0 && q.Spare < 1) {
+		fail("%g of the memory to stay free: write a share from 0 to less than 1", q.Spare)
 	}
 	if _, err := bareModel(q.Case.Model); q.Case.Model != nil && err != nil {
 		fail("%v", err)
@@ -105,4 +121,34 @@ func bareModel(m *arch.Model) (int64, error) {
 		return n, nil
 	}
 	return 0, fmt.Errorf("%s has no layers", m.Name)
+}
+
+// The numbers of GPUs that are tried when none are given: powers of two, up to what
+// a run needs that ends in a month at 0.2 PFLOP/s a GPU, half of what is usual on
+// an H100.
+const (
+	usualSeconds  = 30 * 24 * 3600
+	usualRate     = 0.2e15
+	leastMostGPUs = 1 << 10
+	mostUsualGPUs = 1 << 16
+)
+
+// usualGPUs are the numbers of GPUs that are worth looking at for a run.
+func (q *Query) usualGPUs() ([]int64, error) {
+	counts, err := q.Case.Model.ParameterCount()
+	if err != nil {
+		return nil, err
+	}
+	seconds := float64(usualSeconds)
+	if q.DeadlineHours > 0 {
+		seconds = min(seconds, 3600*q.DeadlineHours)
+	}
+	needed := 6 * float64(counts.Active) * float64(q.Case.Tokens) / (usualRate * seconds)
+	var out []int64
+	for n := int64(1); ; n *= 2 {
+		out = append(out, n)
+		if n >= mostUsualGPUs || n >= leastMostGPUs && float64(n) >= needed {
+			return out, nil
+		}
+	}
 }

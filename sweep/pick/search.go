@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -58,6 +59,8 @@ type search struct {
 	timers  [][]StepTimer // by accelerator and kernel; nil = not possible
 	devices []hardware.Accelerator
 	node    []int64 // largest tensor-parallel size of an accelerator
+	limit   []int64 // bytes that a rank may use of it, by what is to stay free
+	roomy   []int64 // and where [Room] stays free
 	notes   []string
 }
 
@@ -94,16 +97,19 @@ func newSearch(q *Query) (*search, error) {
 	if timer == nil {
 		timer = ModelTimer
 	}
+	why := make([]string, len(q.Accelerators))
 	for i := range q.Accelerators {
 		a := q.Accelerators[i].PerDevice()
 		s.devices = append(s.devices, a)
 		node := a.GPUsPerNode.Or(8)
 		s.node = append(s.node, max(node, a.ScaleUpDomain.Or(node)))
+		free := func(share float64) int64 { return a.UsableBytes - int64(float64(a.UsableBytes)*share) }
+		s.limit, s.roomy = append(s.limit, free(q.Spare)), append(s.roomy, free(max(q.Spare, Room)))
 		timers := make([]StepTimer, len(s.kernels))
 		for k := range s.kernels {
 			t, err := timer(q.Accelerators[i], &s.kernels[k].recipe)
 			if err != nil {
-				s.notes = append(s.notes, err.Error())
+				why[i] = err.Error()
 				timers = nil
 				break
 			}
@@ -111,7 +117,35 @@ func newSearch(q *Query) (*search, error) {
 		}
 		s.timers = append(s.timers, timers)
 	}
+	s.notes = together(q.Accelerators, why)
 	return s, nil
+}
+
+// together says what is wrong with accelerators, those with the same trouble in one
+// sentence.
+func together(accelerators []hardware.Accelerator, why []string) (notes []string) {
+	names := map[string][]string{}
+	var order []string
+	for i := range accelerators {
+		slug := accelerators[i].Slug
+		trouble := strings.TrimPrefix(why[i], slug)
+		if trouble == "" || slices.Contains(names[trouble], slug) {
+			continue
+		}
+		if len(names[trouble]) == 0 {
+			order = append(order, trouble)
+		}
+		names[trouble] = append(names[trouble], slug)
+	}
+	for _, trouble := range order {
+		if list := names[trouble]; len(list) > 1 {
+			trouble = strings.Replace(trouble, " has ", " have ", 1)
+			notes = append(notes, strings.Join(list[:len(list)-1], ", ")+" and "+list[len(list)-1]+trouble)
+		} else {
+			notes = append(notes, list[0]+trouble)
+		}
+	}
+	return notes
 }
 
 // inOrder sorts modes of recompute by what they compute again.
@@ -138,6 +172,7 @@ type unit struct{ gpus, tp int64 }
 // A finding is what one unit came to.
 type finding struct {
 	best    []*candidate // by accelerator
+	roomy   []*candidate // the same of those that leave [Room] of the memory free
 	counts  tally
 	total   int64
 	nearest *misfit
@@ -145,7 +180,7 @@ type finding struct {
 
 // run searches all numbers of GPUs. refusal says why an accelerator cannot be had
 // in that number, or "".
-func (s *search) run(refusal func(accelerator int, gpus int64) string) (map[int64][]*candidate, *finding, error) {
+func (s *search) run(refusal func(accelerator int, gpus int64) string) (best, roomy map[int64][]*candidate, all *finding, err error) {
 	var units []unit
 	for _, n := range s.q.GPUs {
 		for _, tp := range sizes(s.q.Case.TP, n) {
@@ -167,10 +202,10 @@ func (s *search) run(refusal func(accelerator int, gpus int64) string) (map[int6
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	best := map[int64][]*candidate{}
-	all := &finding{counts: tally{}}
+	best, roomy = map[int64][]*candidate{}, map[int64][]*candidate{}
+	all = &finding{counts: tally{}}
 	for i := range found {
 		f, n := &found[i], units[i].gpus
 		all.counts.merge(f.counts)
@@ -179,30 +214,29 @@ func (s *search) run(refusal func(accelerator int, gpus int64) string) (map[int6
 			all.nearest = f.nearest
 		}
 		if best[n] == nil {
-			best[n] = make([]*candidate, len(s.devices))
+			best[n], roomy[n] = make([]*candidate, len(s.devices)), make([]*candidate, len(s.devices))
 		}
-		for a, c := range f.best {
-			switch b := best[n][a]; {
-			case c == nil:
-			case b == nil:
-				best[n][a] = c
-			default:
-				all.counts.add(stageTime, reasonSlower, 1)
-				if c.compare(b) < 0 {
-					best[n][a] = c
+		for a := range s.devices {
+			if c := f.roomy[a]; c != nil {
+				keep(&roomy[n][a], c)
+			}
+			if c := f.best[a]; c != nil {
+				if best[n][a] != nil {
+					all.counts.add(stageTime, reasonSlower, 1)
 				}
+				keep(&best[n][a], c)
 			}
 		}
 	}
-	return best, all, nil
+	return best, roomy, all, nil
 }
 
 // unit searches the layouts of one unit: divisibility and memory once for all
 // accelerators, then the time on each. Modes of recompute come from the one that
 // computes least; what fits with one is not tried with the next, which only adds
-// time.
+// time, unless to leave more of the memory free.
 func (s *search) unit(u unit, refusal func(int, int64) string, out *finding) {
-	out.best, out.counts = make([]*candidate, len(s.devices)), tally{}
+	out.best, out.roomy, out.counts = make([]*candidate, len(s.devices)), make([]*candidate, len(s.devices)), tally{}
 	modes, everywhere := int64(len(s.kernels)), int64(len(s.devices))
 	var open []int // accelerators to look at
 	refused := map[string]int64{}
@@ -221,58 +255,65 @@ func (s *search) unit(u unit, refusal func(int, int64) string, out *finding) {
 			open = append(open, a)
 		}
 	}
-	var divides, uneven, memory, slower int64 // layouts; layouts; candidates
+	var divides, memory, slower int64 // layouts; candidates; candidates
 	ruled := make(map[accounting.Reason]int64)
-	fits := make([]bool, len(s.devices))
+	const (
+		lacksMemory = iota
+		fits
+		settled // with room
+	)
+	states := make([]uint8, len(s.devices))
 	var report accounting.Report
 	first := s.kernels[0]
-	layouts(first.compiled, &first.setting, &s.q.Case, u.gpus, u.tp, func(x *accounting.Setting, reason accounting.Reason, isUneven bool) {
+	layouts(first.compiled, &first.setting, &s.q.Case, u.gpus, u.tp, func(x *accounting.Setting, reason accounting.Reason) {
 		out.total += modes * everywhere
-		switch {
-		case isUneven:
-			uneven++
-			return
-		case reason != accounting.OK:
+		if reason != accounting.OK {
 			ruled[reason] += everywhere * modes
 			return
 		}
 		divides++
-		clear(fits)
-		left := len(open)
+		clear(states)
+		unfit, left := len(open), len(open) // of them; and those that want room still
 		for k := range s.kernels {
 			if left == 0 {
 				break
 			}
 			s.kernels[k].compiled.Evaluate(x, &report)
 			if report.RuledOut() {
-				ruled[report.Reason] += int64(left)
+				ruled[report.Reason] += int64(unfit)
 				continue
 			}
 			for _, a := range open {
-				if fits[a] {
+				if states[a] == settled {
 					continue
 				}
 				c := candidate{accelerator: a, setting: *x, recompute: s.kernels[k].recipe.Recompute, peak: report.Memory.PeakBytes}
 				c.setting.UsableBytes = s.devices[a].UsableBytes
-				if lacks := c.peak - c.setting.UsableBytes; lacks > 0 {
+				lacks, roomy := c.peak-s.limit[a], c.peak <= s.roomy[a]
+				switch {
+				case states[a] == fits && !roomy:
+					continue
+				case lacks > 0:
 					memory++
-					if m := (misfit{c, lacks}); out.nearest == nil || m.compare(out.nearest) < 0 {
-						out.nearest = &m
+					if out.nearest == nil || (&misfit{c, lacks}).compare(out.nearest) < 0 {
+						out.nearest = &misfit{c, lacks}
 					}
 					continue
 				}
-				fits[a] = true
-				left--
-				slower += modes - int64(k) - 1
 				c.step = s.timers[a][k](s.kernels[k].compiled, &c.setting)
-				switch best := out.best[a]; {
-				case best == nil:
-					out.best[a] = &c
-				default:
-					slower++
-					if c.compare(best) < 0 {
-						out.best[a] = &c
+				if states[a] == lacksMemory {
+					states[a] = fits
+					unfit--
+					slower += modes - int64(k) - 1
+					if out.best[a] != nil {
+						slower++
 					}
+					keep(&out.best[a], &c)
+				}
+				if roomy {
+					states[a] = settled
+					left--
+					keep(&out.roomy[a], &c)
 				}
 			}
 		}
@@ -280,13 +321,20 @@ func (s *search) unit(u unit, refusal func(int, int64) string, out *finding) {
 	for reason, n := range ruled {
 		out.counts.add(stageDivisibility, reason.Code(), n)
 	}
-	out.counts.add(stageDivisibility, reasonUneven, uneven*everywhere*modes)
 	out.counts.add(stageDivisibility, reasonNode, divides*beyond*modes)
 	for reason, n := range refused {
 		out.counts.add(stageOf(reason), reason, divides*n*modes)
 	}
 	out.counts.add(stageMemory, accounting.ReasonMemory.Code(), memory)
 	out.counts.add(stageTime, reasonSlower, slower)
+}
+
+// keep puts a candidate in the place of a worse one.
+func keep(best **candidate, c *candidate) {
+	if *best == nil || c.compare(*best) < 0 {
+		better := *c
+		*best = &better
+	}
 }
 
 func stageOf(reason string) string {

@@ -20,7 +20,6 @@ var stages = []string{stageDivisibility, stagePrice, stageMemory, stageTime, sta
 
 // Reasons of the search, beside those of package accounting.
 const (
-	reasonUneven    = "pp_uneven"
 	reasonNode      = "tp_beyond_node"
 	reasonFormat    = "format"
 	reasonNoOffer   = "no_price"
@@ -30,11 +29,12 @@ const (
 	reasonSlower    = "slower"
 	reasonBudget    = "over_budget"
 	reasonDeadline  = "past_deadline"
+	reasonEndless   = "no_progress"
+	reasonHorizon   = "beyond_horizon"
 	reasonDominated = "dominated"
 )
 
 var reasonText = map[string]string{
-	reasonUneven:    "pp divides neither the layers nor the layers and two",
 	reasonNode:      "tp is larger than the node or the scale-up domain",
 	reasonFormat:    "the accelerator does not have the recipe's number format",
 	reasonNoOffer:   "no price row for the accelerator among those asked for",
@@ -44,6 +44,8 @@ var reasonText = map[string]string{
 	reasonSlower:    "fits, but another plan on the same GPUs is faster",
 	reasonBudget:    "costs more than the budget",
 	reasonDeadline:  "ends after the deadline",
+	reasonEndless:   "failures come faster than the run moves forward",
+	reasonHorizon:   "takes longer than the horizon, no deadline was given, and others do not",
 	reasonDominated: "another choice is as cheap and as fast, and better in one of them",
 }
 
