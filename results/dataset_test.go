@@ -1,6 +1,7 @@
 package results
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -141,6 +142,7 @@ func TestFaults(t *testing.T) {
 	}{
 		{name: "error", err: syscall.EIO},
 		{name: "full", err: syscall.ENOSPC, torn: true},
+		{name: "permission", err: syscall.EACCES, dead: true}, // lost midway, given back for the second run
 		{name: "kill", err: errCrash, dead: true, torn: true},
 		{name: "power", err: errCrash, dead: true, torn: true, power: true},
 	}
@@ -176,6 +178,99 @@ func TestFaults(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// resume ends a dataset as a sweep does: it makes what is missing, and anew what is
+// damaged.
+func resume(fsys FS, dir string, plan Plan) error {
+	d, err := Create(fsys, dir, plan)
+	if err != nil {
+		return err
+	}
+	for part := range d.Parts() {
+		done, err := d.Done(part)
+		if err != nil {
+			return err
+		}
+		sound, err := d.Sound(context.Background(), part)
+		if err != nil {
+			return err
+		}
+		write := d.WritePart
+		if done && !sound {
+			write = d.RewritePart
+		}
+		if _, err := write(part, fillPart(d, part)); err != nil {
+			return err
+		}
+	}
+	_, err = d.Commit()
+	return err
+}
+
+// TestFaultsOfRepair fails at every operation while a damaged part is made anew.
+func TestFaultsOfRepair(t *testing.T) {
+	plan := testPlan(300, 100)
+	damaged := func() (m *memFS, want map[string]string) {
+		m = newMemFS()
+		_, err := build(m, "out", plan)
+		require.NoError(t, err)
+		want = m.files()
+		file := m.dirs[filepath.Join("out", dataDir)].live["part-00001.parquet"]
+		file.data[len(file.data)/2] ^= 1
+		m.ops, m.trace = 0, nil
+		return m, want
+	}
+	calm, want := damaged()
+	require.NoError(t, resume(calm, "out", plan))
+	requireFiles(t, want, calm.files(), "calm")
+	for at := 1; at <= calm.ops; at++ {
+		for _, power := range []bool{false, true} {
+			m, _ := damaged()
+			m.failAt, m.err, m.dead, m.torn = at, errCrash, true, true
+			_ = resume(m, "out", plan)
+			op := m.trace[at-1]
+			m.crash(power)
+			require.NoError(t, resume(m, "out", plan), "operation %d, %s", at, op)
+			requireFiles(t, want, m.files(), op)
+		}
+	}
+}
+
+// TestManyFaults crashes at random operations until a run gets through, whatever
+// the crashes before it have left.
+func TestManyFaults(t *testing.T) {
+	plan := testPlan(500, 100)
+	calm := newMemFS()
+	_, err := build(calm, "out", plan)
+	require.NoError(t, err)
+	want := calm.files()
+	seed := rand.Uint64()
+	t.Log("seed", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	rounds := 100
+	if race.Enabled {
+		rounds = 10
+	}
+	for range rounds {
+		m := newMemFS()
+		var story []string
+		for crashes := 0; ; crashes++ {
+			// Ever later, so that it ends; a crash beyond the last operation is none.
+			m.failAt = m.ops + 1 + r.IntN(30+20*crashes)
+			m.err, m.dead, m.torn = errCrash, true, r.IntN(2) == 0
+			err := resume(m, "out", plan)
+			if err == nil {
+				break
+			}
+			story = append(story, m.trace[m.failAt-1])
+			m.crash(r.IntN(2) == 0)
+		}
+		m.crash(false)
+		_, err := build(m, "out", plan)
+		require.NoError(t, err, story)
+		requireFiles(t, want, m.files(), strings.Join(story, ", "))
 	}
 }
 
@@ -472,6 +567,39 @@ func TestWriterRefuses(t *testing.T) {
 	})
 	_, err = d.WritePart(2, write())
 	require.EqualError(t, err, "results: part 2 of 2")
+}
+
+// Many parts of a row each.
+func TestManyParts(t *testing.T) {
+	const parts = 1_000 // .ci/faults makes ten thousand on a disk
+	m := newMemFS()
+	m.quiet = true
+	plan := testPlan(parts, 1)
+	d, err := Create(m, "out", plan)
+	require.NoError(t, err)
+	row := Row{Status: StatusRuledOut, Reason: "tp_heads"}
+	for part := range parts {
+		_, err := d.WritePart(part, func(w *PartWriter) error {
+			row.CaseID = int64(part)
+			return w.Write(&row)
+		})
+		require.NoError(t, err)
+	}
+	man, err := d.Commit()
+	require.NoError(t, err)
+	require.Len(t, man.Parts, parts)
+	require.Equal(t, "data/part-00999.parquet", strings.TrimPrefix(d.PartPath(parts-1), "out/"))
+	missing, err := d.Missing()
+	require.NoError(t, err)
+	require.Empty(t, missing)
+	v, err := d.Verify(t.Context())
+	require.NoError(t, err)
+	require.True(t, v.Sound())
+	require.Equal(t, parts, v.Parts)
+	row, err = d.Lookup(t.Context(), 777)
+	require.NoError(t, err)
+	require.EqualValues(t, 777, row.CaseID)
+	require.Empty(t, m.dirs[filepath.Join("out", tempDir)].live)
 }
 
 func TestDrop(t *testing.T) {

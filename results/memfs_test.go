@@ -24,6 +24,7 @@ type memFS struct {
 	dead   bool             // every operation fails from failAt on: the process is gone
 	torn   bool             // the failing write leaves half of its bytes
 	trace  []string         // name of each operation
+	quiet  bool             // keeps no trace
 	kinds  map[string]error // standing errors by operation name
 }
 
@@ -48,7 +49,9 @@ func newMemDir() *memDir {
 // step counts an operation and decides whether it fails.
 func (m *memFS) step(op, name string) error {
 	m.ops++
-	m.trace = append(m.trace, op+" "+name)
+	if !m.quiet {
+		m.trace = append(m.trace, op+" "+name)
+	}
 	if m.failAt > 0 && (m.ops == m.failAt || m.dead && m.ops > m.failAt) {
 		return &fs.PathError{Op: op, Path: name, Err: m.err}
 	}

@@ -26,7 +26,7 @@ const brief = `study: brief
 grid:
   model: [seed-gpt2-xl, llama-3.1-8b]
   context: [1Ki, 4Ki]
-  micro_batch: 1..8
+  micro_batch: 1..4
   gpus: [8, 16]
   tp: [1, 2, 8]
   accelerator: [a100-sxm-80gb, h100-sxm]
@@ -43,7 +43,7 @@ func newBrief(t *testing.T) (s *stopper, want map[string]string, took time.Durat
 	require.Zero(t, code, said)
 	took = time.Since(began)
 	want = s.tree("calm.ds")
-	require.Len(t, want, 2*48+2, "parts and markers, plan and manifest") // nothing in _tmp
+	require.Len(t, want, 2*24+2, "parts and markers, plan and manifest") // nothing in _tmp
 	return s, want, took
 }
 
