@@ -103,3 +103,16 @@ func TestBestSoFar(t *testing.T) {
 		require.Equal(t, top.Rows[0].CostUSD, best.CostUSD)
 	}
 }
+
+// Cases that panicked are rows, and the exit code tells, also of a later run that
+// finds them in the dataset.
+func TestExitCodeOfFailedCases(t *testing.T) {
+	require.NoError(t, failedCases(&sweep.Summary{Status: map[string]int64{"fits": 3}}))
+	sum := sweep.Summary{Status: map[string]int64{"fits": 3, "internal": 2}, Failures: []sweep.Failure{{Case: 17, Message: "boom"}}}
+	code, hint := classify(failedCases(&sum))
+	require.Equal(t, exitInternal, code)
+	require.Contains(t, hint, "a bug in headroom")
+	require.EqualError(t, failedCases(&sum), "2 cases could not be evaluated, the first of this run is case 17: boom")
+	sum.Failures = nil
+	require.EqualError(t, failedCases(&sum), `2 cases could not be evaluated; headroom top --where 'status == "internal"' lists them`)
+}

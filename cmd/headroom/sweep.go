@@ -133,14 +133,24 @@ func (s *state) sweep(study *sweep.Study, opt sweep.Options) error {
 	if err := s.printSweep(study, &a, opt.Shard); err != nil {
 		return err
 	}
-	if len(sum.Failures) > 0 {
-		fail := sum.Failures[0]
-		return &failure{
-			err:  fmt.Errorf("%s could not be evaluated, the first is case %d: %s", plural(sum.Status["internal"], "case"), fail.Case, fail.Message),
-			hint: "this is a bug in headroom; the rows of these cases say status internal", code: exitInternal,
-		}
+	return failedCases(&sum)
+}
+
+// failedCases tells of cases whose evaluation was a fault of headroom: of this run,
+// or of one before it whose rows are in the dataset.
+func failedCases(sum *sweep.Summary) error {
+	n := sum.Status[results.StatusInternal]
+	if n == 0 {
+		return nil
 	}
-	return nil
+	which := "; headroom top --where 'status == \"internal\"' lists them"
+	if len(sum.Failures) > 0 {
+		which = fmt.Sprintf(", the first of this run is case %d: %s", sum.Failures[0].Case, sum.Failures[0].Message)
+	}
+	return &failure{
+		err:  fmt.Errorf("%s could not be evaluated%s", plural(n, "case"), which),
+		hint: "this is a bug in headroom; the rows of these cases say status internal", code: exitInternal,
+	}
 }
 
 // interruptible returns a context that the first interrupt cancels and a channel

@@ -95,6 +95,11 @@ var bans = []ban{
 		"imports point downward only: accounting counts one case and does not know where cases come from or go to",
 	},
 	{
+		[]string{"results", "grids"},
+		[]string{"time", "math/rand", "math/rand/v2"},
+		"a clock that jumps must not reach a case, a row, the name of a file or a decision about them",
+	},
+	{
 		[]string{"results"},
 		[]string{"headroom/sweep", "headroom/cmd/", "github.com/spf13/"},
 		"imports point downward only: a dataset can be read without knowing how it was swept",
