@@ -121,53 +121,6 @@ const header = "slug,vendor,name,form_factor,year,architecture,compute_units,mem
 
 const good = "x1,Acme,X1,SXM,2024,new,100,80,hbm,1,,,3000,,,,,900,,,,450,450,900,bidirectional,8,5,63,700,8,400,sheet,year,"
 
-func TestParseAcceleratorsRefuses(t *testing.T) {
-	f := func(change, into, want string) {
-		t.Helper()
-		require.Contains(t, good, change)
-		all, err := hardware.ParseAccelerators("g.csv", strings.NewReader(header+strings.Replace(good, change, into, 1)+"\n"))
-		require.EqualError(t, err, want)
-		require.Empty(t, all)
-	}
-	f("x1,", ",", `g.csv:2:1: slug: is empty`)
-	f("x1,", "X 1,", `g.csv:2:1: slug: "X 1" is not lower-case letters and digits joined by single hyphens`)
-	f("Acme", " ", `g.csv:2:4: vendor: is empty`)
-	f("Acme", "Ac\x00me", `g.csv:2:4: vendor: "Ac\x00me" is not plain text`)
-	f("Acme", "Ac\xffme", `g.csv:2:4: vendor: "Ac\xffme" is not plain text`)
-	f("2024", "24", `g.csv:2:16: year: 24 is not a year of this century`)
-	f("2024", "", `g.csv:2:16: year: is empty`)
-	f("2024", "2024.5", `g.csv:2:16: year: "2024.5" is not a whole number`)
-	f("2024", "99999999999999999999", `g.csv:2:16: year: 99999999999999999999 is not from 1 to 1000000`)
-	f(",80,", ",0,", `g.csv:2:29: memory_gb: is 0: leave the cell empty when it is not known`)
-	f(",80,", ",,", `g.csv:2:29: memory_gb: is empty`)
-	f(",80,", ",-80,", `g.csv:2:29: memory_gb: -80 is negative`)
-	f(",80,", ",-0,", `g.csv:2:29: memory_gb: -0 is negative`)
-	f(",80,", ",80GB,", `g.csv:2:29: memory_gb: "80GB" is not a number`)
-	f(",80,", ", 80,", `g.csv:2:29: memory_gb: " 80" is not a number`)
-	f(",80,", ",NaN,", `g.csv:2:29: memory_gb: "NaN" is not a number`)
-	f(",80,", ",0x50,", `g.csv:2:29: memory_gb: "0x50" is not a number`)
-	f(",80,", ",1e400,", `g.csv:2:29: memory_gb: "1e400" is too large`)
-	f(",80,", ",1e300,", `g.csv:2:29: memory_gb: 1e+300 is not a memory size in GB`)
-	f(",hbm,", ",sram,", `g.csv:2:32: memory_kind: "sram" is none of hbm, gddr`)
-	f(",hbm,", ",hbm2,", `g.csv:2:32: memory_kind: "hbm2" is unknown: did you mean hbm?`)
-	f(",1,,,", ",0,,,", `g.csv:2:36: devices: 0 is not from 1 to 1000000`)
-	f(",1,,,", ",1,90,,", `g.csv:2:29: memory_gb: 80 GB is less than the usable memory (driver total reported for this part, 90.00 GiB)`)
-	f("900,,,,", "0,,,,", `g.csv:2:49: bf16_dense_tflops: is 0: leave the cell empty when it is not known`)
-	f("900,,,,", "inf,,,,", `g.csv:2:49: bf16_dense_tflops: "inf" is not a number`)
-	f("450,450,", "450,451,", `g.csv:2:60: scale_up_peer_gb_s: 451 to one peer is more than 450 to all`)
-	f("450,450,", ",450,", `g.csv:2:57: scale_up_peer_gb_s: 450 to one peer is more than nothing to all`)
-	f("new", "", `g.csv:2:21: architecture: is empty`)
-	f(",100,", ",1.5,", `g.csv:2:25: compute_units: "1.5" is not a whole number`)
-	f(",450,450,", ",901,450,", `g.csv:2:56: scale_up_gb_s_unidirectional: 901 is more than the vendor's figure 900`)
-	f("bidirectional", "", `g.csv:2:68: scale_up_vendor_direction: is empty`)
-	f("700", "-1", `g.csv:2:89: tdp_w: -1 is negative`)
-	f("sheet", "", `g.csv:2:99: source: is empty`)
-	f("sheet,year", "sheet,yaer", `g.csv:2:105: from_memory_fields: "yaer" is none of year, memory, mem_bw, fp64, fp32, tf32, fp16, bf16, fp8, fp4, int8, scale_up, domain, pcie, tdp_w, nic`)
-	f(",sheet", "", `g.csv:2:1: 33 cells, but the header names 34 columns`)
-	f("Acme", `Ac"me`, `g.csv:2:6: not CSV: bare " in non-quoted-field`)
-	f("Acme", `"Ac`+"\nme\"", `g.csv:2:4: vendor: "Ac\nme" is not plain text`)
-}
-
 func TestParseAcceleratorsReportsEverything(t *testing.T) {
 	bad := strings.Replace(strings.Replace(good, "2024", "then", 1), "3000", "-1", 1)
 	_, err := hardware.ParseAccelerators("g.csv", strings.NewReader(header+good+"\n"+bad+"\n"))
@@ -179,16 +132,9 @@ g.csv:3:1: slug: "x1" is in line 2 already`)
 	require.ErrorContains(t, err, "g.csv: and 79 more problems") // 3·60 − 1, and 100 are shown
 }
 
-func TestParseAcceleratorsHeader(t *testing.T) {
-	f := func(data, want string) {
-		t.Helper()
-		_, err := hardware.ParseAccelerators("g.csv", strings.NewReader(data))
-		require.EqualError(t, err, want)
-	}
-	f("", "g.csv:1:1: empty: the first line must name the columns")
-	f(strings.Replace(header, "slug,", "slgu,", 1), "g.csv:1:1: unknown column \"slgu\": did you mean slug?\ng.csv:1:1: column \"slug\" is missing")
-	f(strings.Replace(header, "vendor,", "vendor,vendor,", 1), `g.csv:1:13: column "vendor" is there twice`)
-	f(strings.Repeat("x", 17<<20), "g.csv:1:1: more than 16 MiB: not a table of this kind")
+func TestParseAcceleratorsUnreadable(t *testing.T) {
+	_, err := hardware.ParseAccelerators("g.csv", strings.NewReader(strings.Repeat("x", 17<<20)))
+	require.EqualError(t, err, "g.csv:1:1: more than 16 MiB: not a table of this kind")
 
 	// A directory can be opened, but not read.
 	dir, err := os.Open(t.TempDir())

@@ -1,6 +1,8 @@
 package validate
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -21,10 +23,18 @@ func TestBuiltin(t *testing.T) {
 	require.Equal(t, 9, oom)
 }
 
-func TestReadErrors(t *testing.T) {
-	f := func(in string, want ...string) {
+// One file a rule in testdata/bad/measured, and all that Read says about it.
+func TestBadMeasured(t *testing.T) {
+	t.Chdir("testdata/bad/measured")
+	tested := map[string]bool{}
+	f := func(name string, want ...string) {
 		t.Helper()
-		rows, bad, err := Read("m.csv", strings.NewReader(in))
+		name += ".csv"
+		tested[name] = true
+		in, err := os.Open(name)
+		require.NoError(t, err)
+		defer in.Close()
+		rows, bad, err := Read(name, in)
 		var got []string
 		for i := range bad {
 			got = append(got, bad[i].Error())
@@ -35,20 +45,26 @@ func TestReadErrors(t *testing.T) {
 		require.Equal(t, want, got)
 		require.Empty(t, rows)
 	}
-	f("", "m.csv: the file is empty: its first line must name the columns ("+strings.Join(Columns(), ", ")+")")
-	f("id,num_gpu\n", `m.csv:1:4: "num_gpu": no column is called "num_gpu"; did you mean num_gpus?`)
-	f("id,tp,tp\n", "m.csv:1:7: tp: the column is there already")
-	f("tp\n1\n", "m.csv: there is no column id, which names each row")
-	f("id,tp\na,two\n", `m.csv:2:3: tp: "two" is not a whole number`)
-	f("id,tp\na,-1\n", `m.csv:2:3: tp: "-1" is not a positive count: leave the cell empty where it is unknown`)
-	f("id,tp\na,1.5\n", `m.csv:2:3: tp: "1.5" is not a whole number`)
-	f("id,tp\na,1,1\n", "m.csv:2:1: row: 3 cells, but the header names 2 columns")
-	f("id,zero_stage\na,4\n", `m.csv:2:3: zero_stage: "4" is not a ZeRO stage: write 0, 1, 2 or 3, or leave it empty`)
-	f("id,measured_step_time_s\na,NaN\n", `m.csv:2:3: measured_step_time_s: "NaN" is not a number`)
-	f("id,measured_step_time_s\na,0\n", `m.csv:2:3: measured_step_time_s: "0" is not between 0 and 1e+07: leave the cell empty where it is unknown`)
-	f("id,tied_embeddings\na,true\n", `m.csv:2:3: tied_embeddings: "true" is neither yes nor no: leave the cell empty where it is unknown`)
-	f("id,tp\n,1\n", "m.csv:2:1: id: the row has no id")
-	f("id,tp\n\"a,1\n", `m.csv:2:6: extraneous or missing " in quoted-field`)
+	f("empty", "empty.csv: the file is empty: its first line must name the columns (id, source, url_or_path, year, metric_kind, model_name, params_B, num_layers, d_model, num_heads, num_kv_heads, d_ff, ffn_kind, vocab_size, tied_embeddings, experts, top_k, seq_len, global_batch_seqs, global_batch_tokens, micro_batch, gpu_type, num_gpus, tp, pp, vpp, cp, ep, dp, zero_stage, sequence_parallel, recompute, attention_kernel, precision, optimizer, tokens_trained, measured_tokens_per_s_per_gpu, measured_step_time_s, measured_tflops_per_gpu, measured_mfu_pct, measured_hfu_pct, measured_peak_mem_gib, measured_gpu_hours, notes)")
+	f("column_misspelt", `column_misspelt.csv:1:4: "num_gpu": no column is called "num_gpu"; did you mean num_gpus?`)
+	f("column_twice", "column_twice.csv:1:7: tp: the column is there already")
+	f("id_missing", "id_missing.csv: there is no column id, which names each row")
+	f("count_text", `count_text.csv:2:3: tp: "two" is not a whole number`)
+	f("count_negative", `count_negative.csv:2:3: tp: "-1" is not a positive count: leave the cell empty where it is unknown`)
+	f("count_fraction", `count_fraction.csv:2:3: tp: "1.5" is not a whole number`)
+	f("cell_too_many", "cell_too_many.csv:2:1: row: 3 cells, but the header names 2 columns")
+	f("zero_stage_4", `zero_stage_4.csv:2:3: zero_stage: "4" is not a ZeRO stage: write 0, 1, 2 or 3, or leave it empty`)
+	f("time_nan", `time_nan.csv:2:3: measured_step_time_s: "NaN" is not a number`)
+	f("time_zero", `time_zero.csv:2:3: measured_step_time_s: "0" is not between 0 and 1e+07: leave the cell empty where it is unknown`)
+	f("flag_true", `flag_true.csv:2:3: tied_embeddings: "true" is neither yes nor no: leave the cell empty where it is unknown`)
+	f("id_empty", "id_empty.csv:2:1: id: the row has no id")
+	f("quote_open", `quote_open.csv:2:6: extraneous or missing " in quoted-field`)
+
+	files, err := filepath.Glob("*")
+	require.NoError(t, err)
+	for _, name := range files {
+		require.True(t, tested[name], "%s has no row in this test", name)
+	}
 }
 
 func TestReadGoodRowsBesideBadOnes(t *testing.T) {
