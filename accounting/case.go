@@ -27,6 +27,8 @@ type Options struct {
 	Schedule                            string
 	Compile                             bool
 	Softmax                             SoftmaxKernel
+	Foreach, ReduceLast                 bool  // see [Recipe]
+	Reduce                              DType // see [Recipe]
 
 	// Code, where it is given, takes the place of the profile of that name.
 	Code *Profile
@@ -92,7 +94,7 @@ func (o Options) Resolve() (*Case, error) {
 	fail(err)
 	r.Recompute, err = ParseRecompute(orDefault(o.Recompute, "none"))
 	fail(err)
-	r.Softmax = o.Softmax
+	r.Softmax, r.Foreach, r.Reduce, r.ReduceLast = o.Softmax, o.Foreach, o.Reduce, o.ReduceLast
 	r.Loss, err = ParseLoss(orDefault(o.Loss, "eager"))
 	fail(err)
 	r.Compile = o.Compile

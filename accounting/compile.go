@@ -53,8 +53,9 @@ type compiledSection struct {
 	shapes   []paramShape       // for shards that pad each tensor (FSDP)
 	saved    []term             // kept for backward
 	kernel   []term             // the part of saved that kernels keep of their own
-	copies   []term             // the part of saved and logits that is 16-bit copies of weights
-	logits   []term             // the part of saved that belongs to head and loss
+	copies   []term             // the part of saved, logits and headIn that is 16-bit copies of weights
+	logits   []term             // of the head section: what the loss keeps, which is in no other list
+	headIn   []term             // of the head section: what the head's product keeps, in no other list
 	work     [numMoments][]term // the working set of backward by moment; in the head, of the loss
 	headWork []term             // the working set of the head's own backward
 	// FLOPs of one forward of one token: products with weights, and per key looked at.
@@ -142,7 +143,7 @@ func Compile(l *Ledger) (*Compiled, error) {
 
 // spread is some number that follows from the section's terms.
 func (cs *compiledSection) spread() (h uint64) {
-	for _, terms := range [...][]term{cs.saved, cs.logits, cs.work[0], cs.work[1], cs.work[2]} {
+	for _, terms := range [...][]term{cs.saved, cs.headIn, cs.logits, cs.work[0], cs.work[1], cs.work[2], cs.work[3]} {
 		for i := range terms {
 			h = h*1099511628211 + uint64(terms[i].coef)
 		}
@@ -200,8 +201,12 @@ func compileSection(l *Ledger, s *Section) (compiledSection, error) {
 					}
 				}
 				into := &cs.saved
-				if s.Role == RoleHead && (comp.Group == GroupHead || comp.Group == GroupLoss) {
+				switch {
+				case s.Role != RoleHead:
+				case comp.Group == GroupLoss:
 					into = &cs.logits
+				case comp.Group == GroupHead:
+					into = &cs.headIn
 				}
 				if err := addTerms(into, s, &comp.Saved[j]); err != nil {
 					return cs, err

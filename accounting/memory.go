@@ -14,6 +14,11 @@ type Memory struct {
 	RuntimeBytes     int64 // what the allocator, the driver and the communicators add
 	PeakBytes        int64 // sum of the above: what the device must offer
 
+	// Parts of the components above that PyTorch's memory tracker tells apart.
+	TemporaryBytes int64 // of activations and logits: made in backward
+	GatheredBytes  int64 // of buffers: whole weights and all-gather buffers
+	ReducingBytes  int64 // of buffers: whole gradients of sharded weights, and what is under reduction
+
 	SavedTotalBytes    int64 // autograd's saved tensors at the end of forward, one micro-batch
 	WeightCopiesBytes  int64 // autocast's 16-bit copies of weights, kept beside them
 	SavedPerLayerBytes int64 // of the largest kind of layer
@@ -115,7 +120,8 @@ type stageSums struct {
 	ranks int64 // data-parallel ranks that share dense states, dp·cp
 
 	sectionCost       // of all sections; saved by all micro-batches in flight, work of the widest
-	logits      int64 // saved by head and loss
+	logits      int64 // saved by the loss
+	headIn      int64 // saved by the head's product
 	lossWork    int64
 	logitsFP32  int64 // one fp32 copy of the logits
 }
@@ -383,6 +389,9 @@ func (c *Compiled) holdHead(st *stage, m *Memory) error {
 		return err
 	}
 	st.lossWork = k.work
+	if st.headIn, err = sumTerms(c.sections[head].headIn, st.x.MicroBatch, st.x.Context, st.rows, &d); err != nil {
+		return err
+	}
 	if r := &c.Ledger.Profile.memory; c.Ledger.Recipe.Loss != LossChunked && !c.Ledger.Model.Head.None && !r.holdsLogits {
 		tokens, err := mulChecked(st.x.MicroBatch, ceilDiv(st.x.Context, st.x.Plan.CP))
 		if err != nil {
@@ -392,7 +401,7 @@ func (c *Compiled) holdHead(st *stage, m *Memory) error {
 			return err
 		}
 	}
-	m.SavedTotalBytes += k.saved + st.logits - k.copies
+	m.SavedTotalBytes += k.saved + st.headIn + st.logits - k.copies
 	m.WeightCopiesBytes += k.copies
 	st.saved, err = addChecked(st.saved, k.saved)
 	// A tied head on another stage than the embedding holds its own copy of the table.
@@ -444,7 +453,7 @@ func (c *Compiled) bufferPeak(st *stage, m *Memory) error {
 	m.WeightsBytes = weights * prec.WeightBytes
 	m.GradientsBytes = gradients * prec.GradientBytes
 	m.OptimizerBytes = master*prec.MasterBytes + moments
-	m.ActivationsBytes, m.LogitsBytes = st.saved, st.logits
+	m.ActivationsBytes, m.LogitsBytes = st.saved, st.headIn+st.logits
 	if c.Ledger.Profile.memory.style == styleSheet {
 		m.Phase = PhaseAll
 		return m.finish(c, p, 0)
@@ -471,16 +480,16 @@ func (c *Compiled) bufferPeak(st *stage, m *Memory) error {
 	// at the update the activations are gone and its flat tensors come. Their blocks
 	// are too large for those that activations left behind: the cache holds both.
 	loss, backward, update := *m, *m, *m
-	loss.Phase, loss.LogitsBytes, loss.BuffersBytes = PhaseLoss, st.logits+st.lossWork, reduced+gathered
+	loss.Phase, loss.LogitsBytes, loss.BuffersBytes = PhaseLoss, m.LogitsBytes+st.lossWork, reduced+gathered
 	backward.Phase, backward.LogitsBytes, backward.ActivationsBytes, backward.BuffersBytes = PhaseBackward, 0, st.saved+st.work, reduced+gathered
 	update.Phase, update.LogitsBytes, update.ActivationsBytes, update.BuffersBytes = PhaseOptimizer, 0, 0, reduced+updated*made
 	st.note(loss, backward, update)
-	moving := max(st.logits+st.lossWork, st.work) + st.saved + gathered
+	moving := max(m.LogitsBytes+st.lossWork, st.work) + st.saved + gathered
 	cache := min(moving, updated*made) + st.logitsFP32
 	switch {
 	case updated*made > moving:
 		*m = update
-	case st.logits+st.lossWork >= st.work:
+	case loss.LogitsBytes >= st.work:
 		*m = loss
 	default:
 		*m = backward
@@ -584,5 +593,5 @@ func widest(work *[numMoments][]term, b, s, vocabRows int64, d *[numShards]int64
 			return 0, err
 		}
 	}
-	return addChecked(sums[0], max(sums[1], sums[2]))
+	return addChecked(sums[0], max(sums[1], sums[2], sums[3]))
 }

@@ -1,86 +1,162 @@
 package accounting
 
+// A moment is what one rank holds at one point of a PyTorch step beside its
+// weights, in bytes.
+type moment struct {
+	phase      Phase
+	gradients  int64 // as the optimizer will read them
+	moments    int64 // optimizer states
+	kept, work int64 // activations kept for backward; made in backward
+	// of head and loss: kept for backward; made in loss and backward
+	logits, logitsWork int64
+	gathered           int64 // whole weights and all-gather buffers
+	reducing           int64 // whole gradients of sharded weights and their copy under reduction
+}
+
+// A walk goes through one step of a PyTorch program and keeps the fullest moment.
+type walk struct {
+	st       *stage
+	m        *Memory // what is the same at all moments
+	standing int64   // DDP's buckets
+	best     Memory
+}
+
+// see weighs one moment.
+func (w *walk) see(x moment) {
+	t := *w.m
+	t.Phase, t.GradientsBytes, t.OptimizerBytes = x.phase, x.gradients, t.OptimizerBytes+x.moments
+	t.ActivationsBytes, t.LogitsBytes = x.kept+x.work, x.logits+x.logitsWork
+	t.TemporaryBytes = x.work + x.logitsWork
+	t.BuffersBytes = x.gathered + x.reducing + w.standing
+	t.GatheredBytes, t.ReducingBytes = x.gathered, x.reducing
+	w.st.note(t)
+	t.PeakBytes = t.GradientsBytes + t.OptimizerBytes + t.ActivationsBytes + t.LogitsBytes + t.BuffersBytes
+	if w.best.PeakBytes == 0 || t.PeakBytes > w.best.PeakBytes {
+		w.best = t
+	}
+}
+
 // autogradPeak is the peak of a PyTorch program: gradients appear in backward and
 // are gone after the update. With ZeRO 3 (FSDP2) weights are gathered a layer at
 // a time. The moments are those at which torch's own memory tracker finds peaks
-// (truth/fake_runs_README.md): in the loss, in the head's backward, in the
-// backward of a layer, and at the end, when the root group is reduced.
+// (testdata/fsdp): in the loss, in the head's backward, between two layers, in the
+// backward of a layer, while a layer's gradients are reduced, in the embedding's
+// backward, while the root group is reduced, and in the update.
 func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
-	prec := &c.Ledger.Recipe.Precision
+	r, rules := &c.Ledger.Recipe, &c.Ledger.Profile.memory
+	prec := &r.Precision
 	x, p := st.x, &st.x.Plan
 	all, shard := st.dense+st.expert, st.denseShard+st.expertShard
 	cut := p.ZeRO >= 2 // FSDP2 cuts weights, gradients and moments alike; stage 2 keeps gathered weights
-	weights, moments := all, st.denseMoments+st.expertMoments
-	if p.ZeRO >= 1 {
-		moments = cutMoments(st.denseMoments, st.dense, st.denseShard) + cutMoments(st.expertMoments, st.expert, st.expertShard)
-	}
-	if cut {
-		weights = shard
-	}
-	gradient := func(params, shards int64) int64 {
+	reduces := cut && st.ranks > 1
+	ddp := !cut && st.ranks > 1
+	compute := prec.Compute.Bytes()
+	reduceBytes := min(prec.GradientBytes, r.Reduce.Bytes())
+	gradientBytes := func(params, shards int64) int64 {
 		if cut {
 			return shards * prec.GradientBytes
 		}
 		return params * prec.GradientBytes
 	}
-	m.WeightsBytes = weights * prec.WeightBytes
-	m.OptimizerBytes = moments
-	if p.ZeRO >= 1 {
-		m.OptimizerBytes += shard * prec.MasterBytes
-	} else {
-		m.OptimizerBytes += all * prec.MasterBytes
+	w := walk{st: st, m: m}
+	m.WeightsBytes = all * prec.WeightBytes
+	if cut {
+		m.WeightsBytes = shard * prec.WeightBytes
 	}
-	ddp := !cut && st.ranks > 1 // torch DDP: gradients are views of buckets that stay
+	moments := st.denseMoments + st.expertMoments
+	master := all * prec.MasterBytes
+	updated := all
+	if p.ZeRO >= 1 {
+		moments = cutMoments(st.denseMoments, st.dense, st.denseShard) + cutMoments(st.expertMoments, st.expert, st.expertShard)
+		master, updated = shard*prec.MasterBytes, shard
+	}
+	m.OptimizerBytes = master
+	during := moments // in forward and backward
+	if x.FirstStep {
+		during = 0
+	}
+	if ddp {
+		// Gradients are copied to buckets that stay, and back (gradient_as_bucket_view off).
+		w.standing = all * prec.GradientBytes
+	}
 
-	compute := prec.Compute.Bytes()
 	root, rootHead := c.rootParameters(st, last)
 	// torchtitan 0.3, which has the chunked loss, wraps the head apart from the
 	// embedding and reduces it chunk by chunk, before the layers' backward.
-	apart := c.Ledger.Recipe.Loss == LossChunked
+	apart := r.Loss == LossChunked
 	headGroup, headDone := rootHead, int64(0)
 	if apart {
 		headDone, root, rootHead = rootHead, 0, 0
 	}
-	best := Memory{}
-	try := func(phase Phase, gradients, activations, logits, buffers int64) {
-		t := *m
-		t.Phase, t.GradientsBytes, t.ActivationsBytes, t.LogitsBytes, t.BuffersBytes = phase, gradients, activations, logits, buffers
-		st.note(t)
-		total := gradients + activations + logits + buffers
-		if best.PeakBytes == 0 || total > best.PeakBytes {
-			best = t
-			best.PeakBytes = total
+	// What exists of gradients before backward where steps accumulate micro-batches:
+	// the shards of all, or all of them whole when only the last one reduces.
+	held, whole := int64(0), int64(0)
+	micro := x.MicroBatches(p)
+	if micro > 1 {
+		if reduces && r.ReduceLast {
+			whole = all * reduceBytes
+		} else {
+			held = gradientBytes(all, shard)
 		}
 	}
-	// What exists of gradients before backward: all of them when steps accumulate
-	// micro-batches or DDP keeps its buckets.
-	held := int64(0)
-	if x.MicroBatches(p) > 1 || ddp {
-		held = gradient(all, shard)
-	}
+	full, stays := p.ZeRO == 3 && reduces, p.ZeRO == 2 && reduces
 	gathered := func(params int64) int64 {
-		if p.ZeRO == 3 && st.ranks > 1 {
+		if full || stays {
 			return params * compute
 		}
 		return 0
 	}
-	always := int64(0) // stage 2: weights stay gathered from forward to backward
-	if p.ZeRO == 2 && st.ranks > 1 {
-		always = all * compute
+	buffer := func(params int64) int64 { // of an all-gather
+		if full {
+			return params * compute
+		}
+		return 0
+	}
+	// With stage 2 the weights of the layers below are still gathered in backward.
+	below := func(params int64) int64 {
+		if stays {
+			return params * compute
+		}
+		return 0
+	}
+	hidden, err := c.hiddenBytes(st)
+	if err != nil {
+		return err
 	}
 
 	// Backward walks the layers from the last to the first.
 	count := c.stageSize(p, st.q)
-	above := int64(0)      // parameters of layers already done
-	aboveShard := int64(0) // and their shards
-	saved := st.saved      // activations still kept
-	previous := int64(0)   // parameters of the layer just done, in its reduce-scatter
+	layers := all - root - headDone // parameters of the layers not yet done
+	above := int64(0)               // parameters of layers already done
+	aboveShard := int64(0)          // and their shards
+	saved := st.saved               // activations still kept
+	previous := int64(0)            // parameters of the layer just done, in its reduce-scatter
+	at := func(phase Phase) moment {
+		g := held
+		if g == 0 {
+			g = gradientBytes(above+headDone, aboveShard+ceilDiv(headDone, st.ranks))
+		}
+		out := moment{phase: phase, gradients: g, moments: during, kept: saved, reducing: whole}
+		if whole > 0 && micro == 2 {
+			out.reducing -= above * reduceBytes
+		}
+		if reduces {
+			out.reducing += previous * reduceBytes
+			if whole == 0 {
+				out.work += rootHead * compute
+			}
+		} else if held == 0 && last {
+			out.gradients += gradientBytes(rootHead, rootHead)
+		}
+		return out
+	}
 	for k := count - 1; k >= 0; k-- {
 		if n := k - 1; c.uniform && c.whole == nil && k == count-3 && n > 1 {
 			// Between equal layers every component moves evenly, so no peak is inside:
 			// step over to the second layer.
 			cost := &st.costs[c.layers[0]]
 			above += (cost.dense + cost.expert) * n
+			layers -= (cost.dense + cost.expert) * n
 			aboveShard += (cost.denseShard + cost.expertShard) * n
 			saved -= cost.saved * n
 			k -= n
@@ -92,70 +168,166 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 			n := &st.costs[c.layers[c.stageLayer(p, st.q, k-1)]]
 			next = n.dense + n.expert
 		}
+		layers -= here
 		if k == count-1 && last {
-			loss := gathered(here) + always
-			if c.Ledger.Profile.memory.rootGathered {
-				loss += gathered(root)
-			}
-			d := divisors(p, 1)
-			head := &c.sections[len(c.sections)-1]
-			gradient16, err := sumTerms(head.headWork, x.MicroBatch, x.Context, st.rows, &d)
-			if err != nil {
+			// The last layer stays gathered from forward to backward.
+			turn := moment{phase: PhaseLoss, gradients: held, moments: during, kept: saved, reducing: whole, gathered: gathered(here) + below(layers)}
+			if err := c.headMoments(&w, turn, root, rootHead, headGroup, apart, rules.rootGathered || stays, reduces); err != nil {
 				return err
-			}
-			if apart {
-				// Every chunk's head runs forward and backward in turn: its weights gathered,
-				// its gradient whole in fp32, and reduced at the end.
-				whole := headGroup * prec.GradientBytes
-				try(PhaseLoss, held, saved, st.logits+st.lossWork+gradient16, gathered(headGroup)+always+whole)
-				try(PhaseLoss, held, saved, st.logits+gradient16, gathered(headGroup)+always+2*whole+whole/st.ranks)
-			} else {
-				try(PhaseLoss, held, saved, st.logits+st.lossWork, loss)
-			}
-			// The head's backward: 16-bit gradient of the logits, the root group and its
-			// gather buffer, the head's own gradient.
-			if !apart {
-				try(PhaseHead, held, saved, gradient16, gathered(here)+2*gathered(root)+always+rootHead*compute)
 			}
 			saved -= st.costs[len(c.sections)-1].saved // the final norm is done
 		}
-		g := held
-		if g == 0 {
-			g = gradient(above+headDone, aboveShard+ceilDiv(headDone, st.ranks))
+		between := at(PhaseBackward)
+		between.work += hidden
+		between.gathered = gathered(root) + gathered(here) + below(layers)
+		if k < count-1 || !last {
+			between.gathered += buffer(here)
 		}
-		buffers := gathered(root) + gathered(here) + gathered(next) + always
-		if st.ranks > 1 && cut {
-			buffers += previous*prec.GradientBytes + rootHead*compute
-		} else if held == 0 && last {
-			g += gradient(rootHead, rootHead)
-		}
-		try(PhaseBackward, g, saved+cost.work, 0, buffers)
-		above, aboveShard, previous = above+here, aboveShard+cost.denseShard+cost.expertShard, here
+		w.see(between)
+		inside := at(PhaseBackward)
+		inside.work += cost.work
+		inside.gathered = gathered(root) + gathered(here) + buffer(next) + below(layers)
+		w.see(inside)
 		saved -= cost.saved
+		if reduces {
+			previous = 0
+			reduce := at(PhaseBackward)
+			reduce.work += hidden
+			reduce.gathered = gathered(root) + buffer(next) + below(layers)
+			reduce.reducing += here * reduceBytes
+			if whole == 0 { // else they were added to the whole ones
+				reduce.reducing += here * compute
+			}
+			w.see(reduce)
+		}
+		above, aboveShard, previous = above+here, aboveShard+cost.denseShard+cost.expertShard, here
 	}
-	g := held
-	if g == 0 {
-		g = gradient(above, aboveShard)
-	}
+	saved = max(saved, 0)
 	if apart && p.first(st.q) {
 		root = c.Ledger.Model.Embedding.Width * st.rows // the embedding, its own group
 	}
-	end := gathered(root) + always
-	if cut && st.ranks > 1 {
-		end += root*(compute+prec.GradientBytes) + previous*prec.GradientBytes
-		try(PhaseEnd, g, max(saved, 0), 0, end)
-		try(PhaseOptimizer, gradient(all, shard), 0, 0, 0)
-	} else {
+	look := at(PhaseEnd)
+	look.work += hidden
+	look.gathered = gathered(root)
+	previous = 0
+	c.endMoments(&w, look, at(PhaseEnd), root, last, reduces, reduceBytes)
+	update := moment{phase: PhaseOptimizer, gradients: gradientBytes(all, shard), moments: moments}
+	if r.Foreach && r.Optimizer.MatrixMoments > 1 {
+		update.work = updated * prec.MomentBytes // the root of the second moment
+	}
+	w.see(update)
+	w.best.PeakBytes = 0
+	*m = w.best
+	return m.finish(c, p, st.logitsFP32)
+}
+
+// headMoments weighs the loss and the head's backward; turn is what else is held
+// then.
+func (c *Compiled) headMoments(w *walk, turn moment, root, rootHead, headGroup int64, apart, rootStays, reduces bool) error {
+	st, r := w.st, &c.Ledger.Recipe
+	prec := &r.Precision
+	compute := prec.Compute.Bytes()
+	d := divisors(&st.x.Plan, 1)
+	head := &c.sections[len(c.sections)-1]
+	gradient16, err := sumTerms(head.headWork, st.x.MicroBatch, st.x.Context, st.rows, &d)
+	if err != nil {
+		return err
+	}
+	whole := func(params int64) int64 { // gathered
+		if reduces {
+			return params * compute
+		}
+		return 0
+	}
+	loss := turn
+	loss.logits = st.headIn + st.logits
+	if apart {
+		// Every chunk's head runs forward and backward in turn: its weights gathered,
+		// its gradient whole in fp32, and reduced at the end.
+		headWhole := headGroup * prec.GradientBytes
+		loss.logitsWork = st.lossWork + gradient16
+		loss.gathered += whole(headGroup)
+		loss.reducing += headWhole
+		w.see(loss)
+		loss.logitsWork = gradient16
+		loss.reducing += headWhole + headWhole/st.ranks
+		w.see(loss)
+		return nil
+	}
+	if rootStays {
+		loss.gathered += whole(root)
+	}
+	loss.logitsWork = st.lossWork
+	w.see(loss)
+	// The head's backward: 16-bit gradient of the logits, the root group and its
+	// gather buffer; then the gradients of the head and of its input.
+	back := turn
+	back.phase, back.logits, back.logitsWork = PhaseHead, st.headIn, gradient16
+	back.gathered += whole(root)
+	if !rootStays {
+		gather := back
+		gather.gathered += whole(root)
+		w.see(gather)
+	}
+	hidden, err := c.hiddenBytes(st)
+	if err != nil {
+		return err
+	}
+	back.logitsWork += hidden
+	if reduces {
+		back.work += rootHead * compute
+	} else if turn.gradients == 0 {
+		back.gradients += rootHead * prec.GradientBytes
+	}
+	w.see(back)
+	return nil
+}
+
+// endMoments weighs the embedding's backward and then the reduction of the root
+// group; look and end are what else is held at either.
+func (c *Compiled) endMoments(w *walk, look, end moment, root int64, last, reduces bool, reduceBytes int64) {
+	if !w.st.x.Plan.first(w.st.q) {
+		return
+	}
+	prec := &c.Ledger.Recipe.Precision
+	compute := prec.Compute.Bytes()
+	table := c.Ledger.Model.Embedding.Width * w.st.rows
+	tied := c.Ledger.Model.Head.Tied && last
+	if !reduces {
 		// A tied table gets a gradient from the head and one from the look-up, which
 		// autograd adds up in place at the very end.
-		if model := c.Ledger.Model; model.Head.Tied && last && p.first(st.q) {
-			try(PhaseEnd, gradient(all, shard), max(saved, 0), 0, always+model.Embedding.Width*st.rows*prec.GradientBytes)
+		if tied {
+			end.gradients += table * prec.GradientBytes
 		}
-		try(PhaseOptimizer, gradient(all, shard), 0, 0, always)
+		w.see(end)
+		return
 	}
-	best.PeakBytes = 0
-	*m = best
-	return m.finish(c, p, st.logitsFP32)
+	look.work += table * compute
+	if tied {
+		look.work += table * compute // the sum of the two gradients
+	}
+	w.see(look)
+	end.work = 0
+	end.reducing += root * (compute + reduceBytes)
+	w.see(end)
+}
+
+// hiddenBytes is the gradient of the residual stream of one micro-batch.
+func (c *Compiled) hiddenBytes(st *stage) (int64, error) {
+	p, prec := &st.x.Plan, &c.Ledger.Recipe.Precision
+	each := prec.Compute.Bytes()
+	if prec.Autocast {
+		each = prec.Weights.Bytes()
+	}
+	n, err := mulChecked(st.x.MicroBatch, st.x.Context)
+	if err == nil {
+		n, err = mulChecked(n, c.Ledger.Model.Hidden*each)
+	}
+	ranks := p.CP
+	if p.SP {
+		ranks *= p.TP
+	}
+	return ceilDiv(n, ranks), err
 }
 
 // cutMoments cuts an optimizer's moments in the proportion in which parameters

@@ -76,8 +76,18 @@ func (p *Profile) working(m *arch.Model, r Recipe, s *Section) []Tensor {
 			kept[t.identity()]++
 		}
 	}
+	first := true
 	for i := range whole.Components {
 		for _, t := range whole.Components[i].Saved {
+			// What the first operation reads is the layer's input, where it is kept as it is.
+			input := t
+			input.Name = layerInput
+			if id := input.identity(); first && kept[id] > 0 {
+				kept[id]--
+				first = false
+				continue
+			}
+			first = false
 			if kept[t.identity()] > 0 {
 				kept[t.identity()]--
 				continue
@@ -95,9 +105,12 @@ func (p *Profile) working(m *arch.Model, r Recipe, s *Section) []Tensor {
 	return out
 }
 
+// layerInput is the name of what a checkpointed layer keeps.
+const layerInput = "layer_input"
+
 // identity tells saved tensors apart by what they hold, wherever they are listed.
 func (t *Tensor) identity() string {
-	return t.Elems().String() + " " + t.DType.String() + " " + t.Shard.String()
+	return t.Name + " " + t.Elems().String() + " " + t.DType.String() + " " + t.Shard.String()
 }
 
 func (p *Profile) excluded(component string) bool { return slices.Contains(p.Leave, component) }

@@ -1,6 +1,10 @@
 package accounting
 
-import "headroom/accounting/arch"
+import (
+	"slices"
+
+	"headroom/accounting/arch"
+)
 
 // fsdp2Profile is torchtitan on torch FSDP2: fp32 shards, bf16 while gathered,
 // the fused RMSNorm of torch ≥ 2.9, flash attention through SDPA with keys and
@@ -8,53 +12,58 @@ import "headroom/accounting/arch"
 // backward (reshard_after_forward off); with ZeRO 0 it is torch DDP under autocast,
 // as torchtitan applies it. Tensors: truth/fake_runs_README.md, read off the
 // framework's own code.
-var fsdp2Profile = Profile{
-	Name:       "fsdp2",
-	Summary:    "torchtitan on torch FSDP2: fp32 shards, bf16 compute, fused norms, SDPA flash",
-	Precision:  "fsdp-mixed",
-	Precisions: map[string]string{"fp32": "fsdp-mixed", "bf16-mixed": "fsdp-mixed"},
-	Optimizer:  "adamw",
-	Attention:  Flash,
-	ZeRO:       3,
-	MaxZeRO:    3,
-	passes:     &plainPasses,
-	SP:         true,
-	Parallel:   true,
-	EveryLayer: true,
-	Saved:      func(m *arch.Model, r Recipe, s *Section) { fsdp2Saved(m, r, s, fusedNorm) },
-	Work:       fsdp2Work,
-	memory:     memoryRules{style: styleAutograd, runtime: torchRuntime, operations: true},
-}
+var fsdp2Profile = TorchTitan{}.Profile("fsdp2", "torchtitan on torch FSDP2: fp32 shards, bf16 compute, fused norms, SDPA flash")
 
 // fsdp2In2024Profile is the same in mid 2024: torchtitan's own RMSNorm, whose
 // input is upcast to fp32, and a root group that stays gathered.
-var fsdp2In2024Profile = Profile{
-	Name:       "fsdp2-2024",
-	Summary:    "torchtitan of 2024: RMSNorm in fp32 pieces, root group kept gathered",
-	Precision:  "fsdp-mixed",
-	Precisions: fsdp2Profile.Precisions,
-	Optimizer:  "adamw",
-	Attention:  Flash,
-	ZeRO:       3,
-	MaxZeRO:    3,
-	passes:     &plainPasses,
-	SP:         true,
-	Parallel:   true,
-	EveryLayer: true,
-	Saved:      func(m *arch.Model, r Recipe, s *Section) { fsdp2Saved(m, r, s, manualNorm) },
-	Work:       fsdp2Work,
-	memory:     memoryRules{style: styleAutograd, runtime: torchRuntime, operations: true, rootGathered: true},
+var fsdp2In2024Profile = TorchTitan{Norm: ManualNorm, RootGathered: true}.
+	Profile("fsdp2-2024", "torchtitan of 2024: RMSNorm in fp32 pieces, root group kept gathered")
+
+// A TorchTitan is a generation of torchtitan and of the torch under it; the zero
+// value is torchtitan 0.1 on torch 2.9 or later.
+type TorchTitan struct {
+	Norm TitanNorm
+	// RootGathered: the root group (embedding, final norm, head) stays gathered from
+	// forward to backward, as FSDP2 did until mid 2025.
+	RootGathered bool
+	// Grouped: torchtitan 0.3, which attends with grouped heads and wraps embedding
+	// and head apart.
+	Grouped bool
 }
 
-// normCode says which code normalises, because they keep different tensors.
-type normCode uint8
+// TitanNorm says which code normalises, because they keep different tensors.
+type TitanNorm uint8
 
+// Norms of torchtitan.
 const (
-	fusedNorm  normCode = iota // aten::_fused_rms_norm: input and fp32 reciprocal deviation
-	manualNorm                 // x.float(), and the 16-bit normalised value
+	FusedNorm     TitanNorm = iota // aten::_fused_rms_norm: input and fp32 reciprocal deviation
+	ManualNorm                     // x.float(), and the 16-bit normalised value
+	CompositeNorm                  // at::rms_norm in fp32 pieces, before torch 2.9: both in fp32
 )
 
-func fsdp2Saved(m *arch.Model, r Recipe, s *Section, code normCode) {
+// Profile is the framework profile of that generation.
+func (t TorchTitan) Profile(name, summary string) Profile {
+	return Profile{
+		Name:       name,
+		Summary:    summary,
+		Precision:  "fsdp-mixed",
+		Precisions: map[string]string{"fp32": "fsdp-mixed", "bf16-mixed": "fsdp-mixed"},
+		Optimizer:  "adamw",
+		Attention:  Flash,
+		ZeRO:       3,
+		MaxZeRO:    3,
+		SP:         true,
+		Parallel:   true,
+		EveryLayer: true,
+		passes:     &plainPasses,
+		Saved:      t.saved,
+		Work:       t.work,
+		memory:     memoryRules{style: styleAutograd, runtime: torchRuntime, operations: true, rootGathered: t.RootGathered},
+	}
+}
+
+// saved attaches what autograd keeps.
+func (t TorchTitan) saved(m *arch.Model, r Recipe, s *Section) {
 	const source = "torchtitan/models/llama3/model.py"
 	half := r.Precision.Compute
 	stream := half // the residual stream: fp32 under autocast
@@ -69,9 +78,12 @@ func fsdp2Saved(m *arch.Model, r Recipe, s *Section, code normCode) {
 			return
 		}
 		switch {
-		case code == manualNorm && half != FP32:
+		case t.Norm == ManualNorm && half != FP32:
 			keep(component, "input_fp32", FP32, TokensSP, symD)
 			keep(component, "normalised", half, TokensSP, symD)
+		case t.Norm == CompositeNorm && half != FP32:
+			keep(component, "input_fp32", FP32, TokensSP, symD)
+			keep(component, "normalised_fp32", FP32, TokensSP, symD)
 		default:
 			keep(component, "input", stream, TokensSP, symD)
 		}
@@ -112,14 +124,14 @@ func fsdp2Saved(m *arch.Model, r Recipe, s *Section, code normCode) {
 		l := s.Layer
 		a := &l.Attention
 		if r.Recompute.Mode == RecomputeFull {
-			keep(s.Components[0].Name, "layer_input", stream, TokensSP, symD)
+			keep(s.Components[0].Name, layerInput, stream, TokensSP, symD)
 			return
 		}
 		q, k, v, out := Prod(SymH, SymK), Prod(SymG, SymK), Prod(SymG, SymKV), Prod(SymH, SymKV)
 		if r.Recompute.Mode == RecomputeSelective {
 			// torchtitan's op-level selection keeps the outputs of every second matrix
 			// product (wq, wv, w1, w2) and of attention.
-			keep(s.Components[0].Name, "layer_input", stream, TokensSP, symD)
+			keep(s.Components[0].Name, layerInput, stream, TokensSP, symD)
 			keep("qkv", "q", half, TokensTP, q)
 			keep("qkv", "v", half, TokensKV, v)
 			keep("out", "input", half, TokensTP, out)
@@ -143,15 +155,14 @@ func fsdp2Saved(m *arch.Model, r Recipe, s *Section, code normCode) {
 		} else {
 			input("qkv", 3)
 			keep("qkv", "q", half, TokensTP, q)
-			if r.Loss == LossChunked {
-				// torchtitan 0.3, which has the chunked loss, attends with grouped heads
-				keep("qkv", "k", half, TokensKV, k)
-				keep("qkv", "v", half, TokensKV, v)
-			} else {
-				// repeat_kv: keys and values at all heads
-				keep("qkv", "k_repeated", half, TokensTP, q)
-				keep("qkv", "v_repeated", half, TokensTP, out)
+			copies, shardK, shardV := "", TokensKV, TokensKV
+			// torchtitan 0.3, which has the chunked loss, attends with grouped heads; before,
+			// repeat_kv copied keys and values to all heads.
+			if !t.Grouped && r.Loss != LossChunked && a.KVHeads != a.Heads {
+				copies, shardK, shardV, k, v = "_repeated", TokensTP, TokensTP, q, out
 			}
+			keep("qkv", "k"+copies, half, shardK, k)
+			keep("qkv", "v"+copies, half, shardV, v)
 			if a.QNorm.Kind != arch.NoNorm {
 				keep("q_norm", "input", half, TokensTP, q)
 				keep("k_norm", "input", half, TokensKV, k)
@@ -212,12 +223,111 @@ func (s *Section) weightCasts(half DType) {
 	}
 }
 
-// fsdp2Work is what torch's tracker finds beside the saved tensors. In the loss,
-// the gradients of the negative log-likelihood and of the log-softmax, fp32. In a
-// layer, the moment at which the gated product is taken apart: the incoming
-// gradient and those of gate and up (that of their product stands in for the last
-// product's input, already freed), and the last matrix's own gradient.
-func fsdp2Work(m *arch.Model, r Recipe, s *Section) []Tensor {
+// work is what torch's tracker finds beside the saved tensors:
+// [productWork], and in a layer two moments more of which the fullest counts: in the
+// backward of attention, and when the projections of queries, keys and values get
+// their gradients.
+func (t TorchTitan) work(m *arch.Model, r Recipe, s *Section) []Tensor {
+	out := productWork(r, s)
+	if s.Layer == nil || s.Layer.FFN == nil || s.Layer.Attention.MLA != nil {
+		return out
+	}
+	for i := range out {
+		out[i].Moment = 1
+	}
+	if a := &s.Layer.Attention; r.Recompute.Mode == RecomputeSelective && a.KVHeads != a.Heads && !t.Grouped && r.Loss != LossChunked {
+		// The kept values are copied to all heads when the layer runs again, and freed.
+		out = append(out, Tensor{Name: "freed v", Shape: []Expr{Prod(SymB).Scale(-1), Prod(SymS), Prod(SymG, SymKV)}, DType: r.Precision.Compute, Shard: TokensKV})
+	}
+	none := r
+	none.Recompute = Recompute{}
+	replay := Section{Role: s.Role, Layer: s.Layer, Values: s.Values, Components: make([]Component, len(s.Components))}
+	for i := range replay.Components {
+		replay.Components[i].Name = s.Components[i].Name
+	}
+	t.saved(m, none, &replay)
+	return append(out, attentionWork(r, s, &replay)...)
+}
+
+// attentionWork is what lives in the backward of attention (moment 2) and of the
+// projections before it (moment 3), which reach their gradients in the order value,
+// key, query: the gradients of the weights above, what flows back, and less what
+// the layer kept for the operations above. replay is the layer without recompute.
+func attentionWork(r Recipe, s, replay *Section) []Tensor {
+	half := r.Precision.Compute
+	var out []Tensor
+	add := func(name string, shard Shard, shape ...Expr) {
+		for moment := uint8(2); moment <= 3; moment++ {
+			out = append(out, Tensor{Name: name, Shape: shape, DType: half, Shard: shard, Moment: moment})
+		}
+	}
+	only := func(moment uint8, name string, shard Shard, width Expr) {
+		out = append(out, Tensor{Name: name, Shape: []Expr{Prod(SymB), Prod(SymS), width}, DType: half, Shard: shard, Moment: moment})
+	}
+	add("residual_gradient", TokensSP, Prod(SymB), Prod(SymS), symD)
+	q, v := Prod(SymH, SymK), Prod(SymH, SymKV)
+	only(2, "attention_gradient", TokensTP, v)
+	only(2, "q_gradient", TokensTP, q)
+	for _, x := range replay.component("qkv").Saved {
+		switch x.Name {
+		case "k", "v", "k_repeated", "v_repeated":
+			x.Name += "_gradient"
+			x.Moment = 2
+			out = append(out, x)
+		}
+	}
+	only(3, "q_gradient", TokensTP, q)
+	only(3, "input_gradient", TokensSP, symD)
+	only(3, "input_gradient_of_q", TokensSP, symD)
+	for i := range replay.Components {
+		c := &replay.Components[i]
+		above := feedForward(c.Name)
+		for _, x := range c.Saved {
+			freed := func(moment uint8) {
+				gone := x
+				gone.Shape = slices.Clone(x.Shape)
+				gone.Shape[0] = gone.Shape[0].Scale(-1)
+				gone.Moment = moment
+				out = append(out, gone)
+			}
+			if above {
+				freed(2)
+			}
+			if above || c.Name != "input_norm" && (c.Name != "qkv" || x.Name != "input") {
+				freed(3)
+			}
+		}
+	}
+	for i := range s.Components {
+		for _, w := range s.Components[i].Weights {
+			if w.Uses == nil {
+				continue
+			}
+			switch name := s.Components[i].Name; {
+			case feedForward(name), name == "out":
+				add(w.Name+"_gradient", w.Shard, w.Shape...)
+			case name == "qkv":
+				out = append(out, Tensor{Name: w.Name + "_gradient", Shape: w.Shape, DType: half, Shard: w.Shard, Moment: 3})
+			}
+		}
+	}
+	return out
+}
+
+// component is [Section.Component] of a component that may be missing.
+func (s *Section) component(name string) *Component {
+	if c := s.Component(name); c != nil {
+		return c
+	}
+	return new(Component)
+}
+
+// productWork lists, in the loss, the gradients of the negative log-likelihood and
+// of the log-softmax, fp32. In a layer, the moment at which the gated product is
+// taken apart: the incoming gradient and those of gate and up (that of their product
+// stands in for the last product's input, already freed), and the last matrix's own
+// gradient.
+func productWork(r Recipe, s *Section) []Tensor {
 	half := r.Precision.Compute
 	tokens := func(name string, dt DType, shard Shard, width Expr) Tensor {
 		return Tensor{Name: name, Shape: []Expr{Prod(SymB), Prod(SymS), width}, DType: dt, Shard: shard}

@@ -106,7 +106,7 @@ func megatronSaved(m *arch.Model, r Recipe, s *Section, unfused bool) {
 	case RoleEncoder, RoleLayer:
 		l := s.Layer
 		if r.Recompute.Mode == RecomputeFull {
-			keep(s.Components[0].Name, "layer_input", half, TokensSP, "/transformer_block.py", symD)
+			keep(s.Components[0].Name, layerInput, half, TokensSP, "/transformer_block.py", symD)
 			return
 		}
 		if l.InputNorm.Kind != arch.NoNorm {

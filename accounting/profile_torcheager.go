@@ -179,7 +179,7 @@ func (t *tape) tableType() DType {
 // (GradientCheckpointingLayer, torch.utils.checkpoint).
 func (t *tape) checkpoint() {
 	t.at = t.section.Components[0].Name
-	t.note("layer_input", t.hidden(), TokensSP, batch, context, symD)
+	t.note(layerInput, t.hidden(), TokensSP, batch, context, symD)
 }
 
 // layer plays one decoder layer.

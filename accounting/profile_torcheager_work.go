@@ -12,7 +12,7 @@ import (
 // at which the gated product is taken apart, or with eager attention the one at
 // which the softmax is, whichever holds more.
 func torchEagerWork(m *arch.Model, r Recipe, s *Section) []Tensor {
-	out := fsdp2Work(m, r, s)
+	out := productWork(r, s)
 	t := &tape{model: m, code: &m.Code, recipe: &r}
 	if s.Layer == nil || t.sdpaRuns() {
 		return out

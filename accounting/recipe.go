@@ -195,6 +195,14 @@ type Recipe struct {
 	// Compile says that torch.compile (or XLA) fuses what the framework writes as
 	// single operations. Only the time of profiles in plain PyTorch depends on it.
 	Compile bool
+	// Foreach: the optimizer's update runs over lists of tensors (PyTorch's foreach),
+	// which makes temporaries as large as one moment, and not in one fused kernel.
+	Foreach bool
+	// Reduce is the type in which FSDP2 reduces gradients; the zero value is fp32.
+	Reduce DType
+	// ReduceLast: gradients are reduced in the last micro-batch only and kept whole
+	// until then (FSDP2's set_requires_gradient_sync).
+	ReduceLast bool
 }
 
 func names[T any](all []T, name func(T) string) []string {

@@ -91,7 +91,7 @@ type Tensor struct {
 }
 
 // numMoments is one more than the largest Tensor.Moment.
-const numMoments = 3
+const numMoments = 4
 
 // When says at which micro-batches and contexts a saved tensor exists; the zero
 // value says always. Code takes another path where a batch is a single sequence

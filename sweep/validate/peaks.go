@@ -15,6 +15,11 @@ var peakParts = []struct {
 	{"param_bytes", func(m *accounting.Memory) int64 { return m.WeightsBytes }},
 	{"grad_bytes", func(m *accounting.Memory) int64 { return m.GradientsBytes }},
 	{"optimizer_bytes", func(m *accounting.Memory) int64 { return m.OptimizerBytes }},
+	{"activation_bytes", func(m *accounting.Memory) int64 { return m.ActivationsBytes + m.LogitsBytes - m.TemporaryBytes }},
+	{"temp_bytes", func(m *accounting.Memory) int64 { return m.TemporaryBytes }},
+	{"allgather_bytes", func(m *accounting.Memory) int64 { return m.GatheredBytes }},
+	{"reducescatter_bytes", func(m *accounting.Memory) int64 { return m.ReducingBytes }},
+	{"other_bytes", func(m *accounting.Memory) int64 { return m.BuffersBytes - m.GatheredBytes - m.ReducingBytes }},
 }
 
 // peakTable is fsdp_peaks.csv: whole steps of torchtitan under FSDP2 or DDP, held
@@ -82,18 +87,23 @@ func peak(c *cells) (*accounting.Report, error) {
 		Loss:      map[string]string{"full": "eager", "chunked": "chunked"}[c.one("loss", "full", "chunked")],
 		Profile:   "fsdp2",
 	}
-	if norm != "fused" {
-		o.Profile = "fsdp2-2024"
-	}
+	note := strings.ToLower(c.text("note"))
+	code := accounting.TorchTitan{
+		Norm:    map[string]accounting.TitanNorm{"manual": accounting.ManualNorm, "composite": accounting.CompositeNorm}[norm],
+		Grouped: c.one("gqa", "repeat", "native") == "native",
+		// The older torch that has these norms keeps the root group gathered.
+		RootGathered: norm != "fused" || strings.Contains(note, "root kept"),
+	}.Profile("fsdp2", "")
+	o.Code = &code
+	o.Foreach = c.one("optimizer_impl", "fused", "foreach") == "foreach"
+	o.Reduce = map[string]accounting.DType{"bf16": accounting.BF16}[c.one("reduce_dtype", "fp32", "bf16")]
+	o.ReduceLast = strings.Contains(note, "sync")
 	switch fp32 := c.one("param_dtype", "bf16", "fp32") == "fp32"; {
 	case fp32:
 		o.Recipe = "fp32-compute"
 	case zero == 0:
 		o.Recipe = "autocast" // as torchtitan applies DDP
 	}
-	c.one("reduce_dtype", "fp32", "bf16")
-	c.one("gqa", "repeat", "native")
-	c.one("optimizer_impl", "fused", "foreach")
 	first := c.orOne("iteration") == 1
 	if c.err != nil {
 		return nil, c.err
