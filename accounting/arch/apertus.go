@@ -14,12 +14,9 @@ func buildApertus(c *config, _ string) *Model {
 	bias := c.flag(false, "attention_bias")
 	c.ignore("post_norm")
 	c.refuse("post_norm", "Apertus' code normalises before its blocks")
-	ffn := plain(d.ffn, false, c.text("xielu", "hidden_act"))
+	ffn := plain(d.ffn, false, c.activation("xielu", "hidden_act"))
 	m := c.newModel(d, rms(d.hidden), false)
 	l := Layer{Name: "dense", Attention: h.attention().biases(bias, bias).qkNorms(RMSNorm), FFN: &ffn}
-	if ffn.Activation == "xielu" {
-		l.Extras = []Extra{{Name: "xielu alpha", Shape: []int64{1}, Count: 2}}
-	}
 	m.uniform(d.layers, pre(l, rms(d.hidden)))
 	return m
 }

@@ -83,6 +83,13 @@ func TestBadConfigs(t *testing.T) {
 	f("vision_config_of_llama", `vision_config_of_llama.json:3:20: vision_config: headroom does not know this key for model_type "llama", and it may change shapes`)
 	f("key_misspelt", `key_misspelt.json:3:25: num_key_value_head: headroom does not know this key for model_type "llama", and it may change shapes; did you mean num_key_value_heads?`)
 	f("cross_attention", "cross_attention.json:1:47: add_cross_attention: is true: cross-attention in a decoder-only model is not read")
+	f("activation_misspelt", `activation_misspelt.json:3:17: hidden_act: "sillu" is not an activation headroom knows; the nearest known ones are silu`)
+	f("size_null", `size_null.json:3:18: hidden_size: is null; the code of this model_type needs a number`)
+	f("head_dim_null", `head_dim_null.json:1:37: head_dim: is null; the code of this model_type needs a number`)
+	f("kv_heads_of_latent_attention", `kv_heads_of_latent_attention.json:1:54: num_key_value_heads: 256 key/value heads are more than the 128 query heads`)
+	f("experts_zero", `experts_zero.json:1:51: n_routed_experts: is 0; a model without experts has null here, or another model_type`)
+	f("gate_contradicts", `gate_contradicts.json:1:73: is_gated_act: is false, but feed_forward_proj is "gated-gelu"`)
+	f("experts_that_learn_activations", `experts_that_learn_activations.json:1:41: hidden_act: is "xielu"; an activation that learns is not read among experts`)
 	f("many_at_once",
 		"many_at_once.json:3:18: hidden_size: is 0.5; want an integer",
 		"many_at_once.json:3:44: num_hidden_layers: is 0; want at least 1",

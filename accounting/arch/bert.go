@@ -23,7 +23,7 @@ func buildBERT(c *config, modelType string) *Model {
 	c.refuse("add_cross_attention", "a BERT with cross-attention is not read")
 	c.only("absolute", "position_embedding_type")
 	c.ignore("directionality", "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers", "pooler_size_per_head", "pooler_type")
-	ffn := plain(d.ffn, true, c.text("gelu", "hidden_act"))
+	ffn := plain(d.ffn, true, c.activation("gelu", "hidden_act"))
 	m := c.newModel(d, Norm{}, true)
 	m.Embedding.Positions = d.positions
 	m.Embedding.TokenTypes = c.dim(2, "type_vocab_size")
@@ -42,19 +42,13 @@ func buildBERT(c *config, modelType string) *Model {
 			{Name: "head transform bias", Shape: []int64{d.hidden}},
 			{Name: "head norm", Shape: []int64{d.hidden}, Count: 2},
 		}
+		if n := learnedValues[ffn.Activation]; n > 0 {
+			m.Extras = append(m.Extras, Extra{Name: "head " + ffn.Activation + " values", Shape: []int64{1}, Count: n})
+		}
 		c.note("counted as a masked-language model: no pooler, a head with a dense layer")
 	}
 	a := h.attention().biases(true, true).norotary()
 	a.Bidirectional = true
 	m.uniform(d.layers, pre(Layer{Name: "encoder", Attention: a, FFN: &ffn, PostNorm: true}, layerNorm(d.hidden)))
 	return m
-}
-
-// class is the first of architectures, the class that wrote the checkpoint.
-func (c *config) class() string {
-	for _, v := range c.list("architectures") {
-		s, _ := v.v.(string)
-		return s
-	}
-	return ""
 }

@@ -78,6 +78,8 @@ type headDefaults struct {
 	heads int64
 	kv    int64 // 0 = as many as heads
 	width int64 // 0 = hidden / heads
+	// derived says that a null head_dim is hidden / heads although an absent one is width.
+	derived bool
 	// fixed says that the code has no key for the head width: it is always hidden / heads.
 	fixed bool
 	// single says that the code has no key for key/value heads either.
@@ -96,6 +98,12 @@ func (c *config) heads(hidden int64, def headDefaults) heads {
 		h.kv = c.dim(def.kv, "num_key_value_heads")
 	}
 	h.width = def.width
+	if c.isNull("head_dim") {
+		if h.width > 0 && !def.derived {
+			c.fail("head_dim", "is null; the code of this model_type needs a number")
+		}
+		h.width = 0
+	}
 	n, given := c.number(1, "head_dim")
 	if given && !def.fixed {
 		h.width = n

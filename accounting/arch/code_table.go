@@ -134,15 +134,15 @@ func (c *config) dropout(modelType string) Dropout {
 		def = 0.1
 	}
 	d := Dropout{
-		Attention: c.real(def, "attention_dropout", "attn_pdrop", "attention_probs_dropout_prob"),
-		Residual:  c.real(def, "resid_pdrop", "residual_dropout", "resid_dropout", "hidden_dropout", "hidden_dropout_prob"),
-		Embedding: c.real(def, "embd_pdrop", "embedding_dropout", "embed_dropout"),
+		Attention: c.rate(def, "attention_dropout", "attn_pdrop", "attention_probs_dropout_prob"),
+		Residual:  c.rate(def, "resid_pdrop", "residual_dropout", "resid_dropout", "hidden_dropout", "hidden_dropout_prob"),
+		Embedding: c.rate(def, "embd_pdrop", "embedding_dropout", "embed_dropout"),
 	}
 	switch modelType {
 	case "gpt_neox", "bert", "roberta", "xlm-roberta", "camembert":
 		d.Embedding = d.Residual
 	case "opt":
-		d.Residual = c.real(0.1, "dropout")
+		d.Residual = c.rate(0.1, "dropout")
 	case "mpt":
 		if a, ok := c.obj.at["attn_config"]; ok {
 			d.Attention = numberIn(a, "attn_pdrop")

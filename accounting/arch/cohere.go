@@ -14,7 +14,7 @@ func buildCohere(c *config, modelType string) *Model {
 	d := c.dims(dims{vocab: 256000, hidden: 8192, ffn: 22528, layers: 40, positions: 8192})
 	h := c.heads(d.hidden, headDefaults{heads: 64, fixed: modelType == "cohere2"})
 	bias := c.flag(false, "attention_bias")
-	ffn := gated(d.ffn, false, c.text("silu", "hidden_act"))
+	ffn := gated(d.ffn, false, c.activation("silu", "hidden_act"))
 	norm := NewNorm(LayerNormNoBias, d.hidden)
 	m := c.newModel(d, norm, true)
 	m.Head.Scaled = true

@@ -238,6 +238,12 @@ func (c *config) dim(def int64, keys ...string) int64 {
 			return 1 // refused above
 		}
 	}
+	for _, k := range keys {
+		if c.isNull(k) {
+			c.fail(k, "is null; the code of this model_type needs a number")
+			return 1
+		}
+	}
 	if def == 0 {
 		c.fail(keys[0], "is missing, and this model_type has no default for it")
 		return 1
@@ -281,11 +287,11 @@ func (c *config) depth(def int64, keys ...string) int64 {
 	return n
 }
 
-// flag reads a boolean; absent and null give def.
+// flag reads a boolean; absent gives def, null false, as Python's None is.
 func (c *config) flag(def bool, keys ...string) bool {
 	key, v := c.find(keys)
 	if v == nil {
-		return def
+		return def && !slices.ContainsFunc(keys, c.isNull)
 	}
 	b, ok := v.v.(bool)
 	if !ok {
@@ -320,6 +326,18 @@ func (c *config) real(def float64, keys ...string) float64 {
 		}
 	}
 	c.fail(key, "is %s; want a number", v.kind())
+	return def
+}
+
+// rate reads a number under the first of several names that is there. The others
+// may differ: which of them the code reads does not change a shape.
+func (c *config) rate(def float64, keys ...string) float64 {
+	c.ignore(keys...)
+	for _, k := range keys {
+		if c.has(k) {
+			return c.real(def, k)
+		}
+	}
 	return def
 }
 

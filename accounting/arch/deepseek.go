@@ -22,7 +22,7 @@ func buildDeepSeek(c *config, modelType string) *Model {
 		a = h.attention().biases(bias, bias)
 		def = deepseekDefaults{width: 1407}
 	case "deepseek_v2":
-		d = c.dims(dims{vocab: 102400, hidden: 4096, ffn: 11008, layers: 30, positions: 2048})
+		d = c.dims(dims{vocab: 102400, hidden: 4096, ffn: 11008, layers: 32, positions: 2048})
 		a = c.latentAttention(32)
 		def = deepseekDefaults{experts: 64, shared: 2, width: 1407, mlpBias: c.flag(false, "mlp_bias")}
 	default:
@@ -46,10 +46,13 @@ func buildDeepSeek(c *config, modelType string) *Model {
 // latentAttention reads multi-head latent attention: keys and values come from
 // one latent of width kv_lora_rank and a rotary key that all heads share.
 // q_lora_rank null projects queries directly.
-func (c *config) latentAttention(heads int64) Attention {
-	a := Attention{Heads: c.dim(heads, "num_attention_heads")}
+func (c *config) latentAttention(defaultHeads int64) Attention {
+	a := Attention{Heads: c.dim(defaultHeads, "num_attention_heads")}
 	a.KVHeads = a.Heads
-	c.ignore("num_key_value_heads", "head_dim", "qk_head_dim") // of no effect
+	c.ignore("head_dim", "qk_head_dim")                  // of no effect
+	if n, ok := c.number(1, "num_key_value_heads"); ok { // of no effect either, but it must make sense
+		c.checkGroups(heads{q: a.Heads, kv: n})
+	}
 	m := &MLA{KVRank: c.dim(512, "kv_lora_rank"), NopeDim: c.count(128, "qk_nope_head_dim"), RopeDim: c.dim(64, "qk_rope_head_dim")}
 	if !c.isNull("q_lora_rank") {
 		m.QRank = c.dim(1536, "q_lora_rank")
@@ -82,7 +85,7 @@ type deepseekLayers struct {
 // deepseekExperts reads routed and shared experts under DeepSeek's names. The
 // shared experts are one FFN, as many times as wide.
 func (c *config) deepseekExperts(d dims, def deepseekDefaults) deepseekLayers {
-	act := c.text("silu", "hidden_act")
+	act := c.activation("silu", "hidden_act")
 	e := deepseekLayers{
 		dense:      gated(d.ffn, def.mlpBias, act),
 		firstDense: c.count(def.firstDense, "first_k_dense_replace"),
@@ -99,7 +102,10 @@ func (c *config) deepseekExperts(d dims, def deepseekDefaults) deepseekLayers {
 	if c.isNull("n_shared_experts") || c.isNull("num_shared_experts") {
 		shared = 0
 	}
-	if n, ok := c.number(0, experts...); (ok && n == 0) || (!ok && def.experts == 0) || c.isNull("n_routed_experts") {
+	if n, ok := c.number(0, experts...); ok && n == 0 {
+		c.contradict(experts[0], "is 0; a model without experts has null here, or another model_type")
+		return e
+	} else if (!ok && def.experts == 0) || c.isNull("n_routed_experts") {
 		c.ignore("num_experts_per_tok")
 		return e
 	}
@@ -111,6 +117,9 @@ func (c *config) deepseekExperts(d dims, def deepseekDefaults) deepseekLayers {
 	}
 	if e.moe.TopK > e.moe.Experts {
 		c.contradict("num_experts_per_tok", "%d experts a token are more than the %d there are", e.moe.TopK, e.moe.Experts)
+	}
+	if shared == 0 && def.mlpBias && c.has("n_shared_experts") {
+		c.contradict("n_shared_experts", "is 0: with mlp_bias the code makes a shared expert of no width that has a bias; null leaves it out")
 	}
 	if shared > 0 {
 		f := gated(shared*width, def.mlpBias, act)

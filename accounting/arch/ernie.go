@@ -13,18 +13,15 @@ func buildErnie(c *config, modelType string) *Model {
 	bias := c.flag(false, "use_bias")
 	if modelType == "ernie4_5" {
 		d := c.dims(dims{vocab: 103424, hidden: 1024, ffn: 3072, layers: 18, positions: 131072})
-		h := c.heads(d.hidden, headDefaults{heads: 16, kv: 2, width: 128})
-		if c.isNull("head_dim") {
-			h.width = c.perHead(d.hidden, h.q)
-		}
-		ffn := gated(d.ffn, bias, c.text("silu", "hidden_act"))
+		h := c.heads(d.hidden, headDefaults{heads: 16, kv: 2, width: 128, derived: true})
+		ffn := gated(d.ffn, bias, c.activation("silu", "hidden_act"))
 		m := c.newModel(d, rms(d.hidden), true)
 		m.uniform(d.layers, pre(Layer{Name: "dense", Attention: h.attention().biases(bias, bias), FFN: &ffn}, rms(d.hidden)))
 		return m
 	}
 	d := c.dims(dims{vocab: 103424, hidden: 2560, ffn: 12288, layers: 28, positions: 131072})
 	h := c.heads(d.hidden, headDefaults{heads: 20, kv: 4})
-	act := c.text("silu", "hidden_act")
+	act := c.activation("silu", "hidden_act")
 	dense := gated(d.ffn, bias, act)
 	width := c.dim(1536, "moe_intermediate_size")
 	moe := MoE{

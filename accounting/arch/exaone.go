@@ -16,7 +16,7 @@ func buildExaone(c *config, _ string) *Model {
 		positions: c.quiet(2048, "max_position_embeddings"),
 	}
 	h := c.heads(d.hidden, headDefaults{heads: 32, fixed: true})
-	ffn := gated(c.quiet(4*d.hidden, "intermediate_size"), false, c.text("silu", "activation_function"))
+	ffn := gated(c.quiet(4*d.hidden, "intermediate_size"), false, c.activation("silu", "activation_function"))
 	m := c.newModel(d, rms(d.hidden), true)
 	m.uniform(d.layers, pre(Layer{Name: "dense", Attention: h.attention(), FFN: &ffn}, rms(d.hidden)))
 	return m

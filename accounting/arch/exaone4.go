@@ -13,7 +13,7 @@ var _ = register(&family{
 func buildExaone4(c *config, _ string) *Model {
 	d := c.dims(dims{vocab: 102400, hidden: 4096, ffn: 16384, layers: 32, positions: 2048})
 	h := c.heads(d.hidden, headDefaults{heads: 32, kv: 32})
-	ffn := gated(d.ffn, false, c.text("silu", "hidden_act"))
+	ffn := gated(d.ffn, false, c.activation("silu", "hidden_act"))
 	m := c.newModel(d, rms(d.hidden), false)
 	window := c.window(4096)
 	kind := c.layerTypes(d.layers, c.exaone4Pattern(d.layers, window))

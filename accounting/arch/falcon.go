@@ -33,7 +33,7 @@ func buildFalcon(c *config, _ string) *Model {
 	}
 	norms = c.count(norms, "num_ln_in_parallel_attn")
 	bias := c.flag(false, "bias")
-	ffn := plain(c.quiet(c.quiet(4, "ff_factor")*d.hidden, "ffn_hidden_size"), bias, c.text("gelu", "activation"))
+	ffn := plain(c.quiet(c.quiet(4, "ff_factor")*d.hidden, "ffn_hidden_size"), bias, c.activation("gelu", "activation"))
 	c.ignore("apply_residual_connection_post_layernorm")
 	m := c.newModel(d, layerNorm(d.hidden), true)
 	a := h.attention().biases(bias, bias)

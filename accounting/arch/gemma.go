@@ -25,7 +25,7 @@ func buildGemma(c *config, modelType string) *Model {
 	d := c.dims(def)
 	h := c.heads(d.hidden, hd)
 	bias := c.flag(false, "attention_bias")
-	act := c.text(c.text("gelu_pytorch_tanh", "hidden_act"), "hidden_activation")
+	act := c.activation(c.activation("gelu_pytorch_tanh", "hidden_act"), "hidden_activation")
 	ffn := gated(d.ffn, false, act)
 	m := c.newModel(d, rms(d.hidden), true)
 	m.Embedding.Scaled = true

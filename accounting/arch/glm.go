@@ -11,7 +11,7 @@ var _ = register(&family{
 func buildGLM(c *config, modelType string) *Model {
 	d := c.dims(dims{vocab: 151552, hidden: 4096, ffn: 13696, layers: 40, positions: 131072})
 	h := c.heads(d.hidden, headDefaults{heads: 32, kv: 2, width: 128})
-	ffn := gated(d.ffn, false, c.text("silu", "hidden_act"))
+	ffn := gated(d.ffn, false, c.activation("silu", "hidden_act"))
 	m := c.newModel(d, rms(d.hidden), false)
 	m.Code.FusedGateUp = true
 	a := h.attention().biases(c.flag(true, "attention_bias"), false)

@@ -20,7 +20,7 @@ func buildGPTBigCode(c *config, _ string) *Model {
 	c.refuse("add_cross_attention", "cross-attention in a decoder-only model is not read")
 	c.ignore("attention_head_type", "inference_runner", "max_batch_size", "max_sequence_length", "pad_key_length",
 		"pre_allocate_kv_cache", "validate_runner_input")
-	ffn := plain(c.quiet(4*d.hidden, "n_inner"), true, c.text("gelu_pytorch_tanh", "activation_function"))
+	ffn := plain(c.quiet(4*d.hidden, "n_inner"), true, c.activation("gelu_pytorch_tanh", "activation_function"))
 	m := c.newModel(d, layerNorm(d.hidden), true)
 	m.Embedding.Positions = d.positions
 	m.uniform(d.layers, pre(Layer{Name: "dense", Attention: h.attention().biases(true, true).norotary(), FFN: &ffn}, layerNorm(d.hidden)))

@@ -22,7 +22,7 @@ func buildGPTNeo(c *config, _ string) *Model {
 	}
 	h := heads{q: c.dim(16, "num_heads", "num_attention_heads")}
 	h.kv, h.width = h.q, c.perHead(d.hidden, h.q)
-	ffn := plain(c.quiet(4*d.hidden, "intermediate_size"), true, c.text("gelu_new", "activation_function"))
+	ffn := plain(c.quiet(4*d.hidden, "intermediate_size"), true, c.activation("gelu_new", "activation_function"))
 	window := c.quiet(256, "window_size")
 	kind := c.gptNeoPattern(d.layers)
 	m := c.newModel(d, layerNorm(d.hidden), true)

@@ -12,7 +12,7 @@ func buildGPTNeoX(c *config, _ string) *Model {
 	d := c.dims(dims{vocab: 50432, hidden: 6144, ffn: 24576, layers: 44, positions: 2048})
 	h := c.heads(d.hidden, headDefaults{heads: 64, fixed: true, single: true})
 	bias := c.flag(true, "attention_bias")
-	ffn := plain(d.ffn, true, c.text("gelu", "hidden_act"))
+	ffn := plain(d.ffn, true, c.activation("gelu", "hidden_act"))
 	m := c.newModel(d, layerNorm(d.hidden), false)
 	a := h.attention().biases(bias, bias)
 	a.RotaryDim = c.rotaryDim(h.width, 0.25, "rotary_pct", "partial_rotary_factor")

@@ -14,7 +14,7 @@ func buildGPTOSS(c *config, _ string) *Model {
 	bias := c.flag(true, "attention_bias")
 	moe := c.routed(128, 4)
 	moe.RouterBias = true
-	moe.Expert = gated(d.ffn, true, c.text("silu", "hidden_act"))
+	moe.Expert = gated(d.ffn, true, c.activation("silu", "hidden_act"))
 	c.ignore("initial_context_length", "swiglu_limit", "swiglu_alpha")
 	a := h.attention().biases(bias, bias)
 	a.Sinks = true

@@ -12,7 +12,7 @@ var _ = register(&family{
 func buildGPTJ(c *config, _ string) *Model {
 	d := c.dims(dims{vocab: 50400, hidden: 4096, layers: 28, positions: 2048})
 	h := c.heads(d.hidden, headDefaults{heads: 16, fixed: true, single: true})
-	ffn := plain(c.quiet(4*d.hidden, "n_inner"), true, c.text("gelu_new", "activation_function"))
+	ffn := plain(c.quiet(4*d.hidden, "n_inner"), true, c.activation("gelu_new", "activation_function"))
 	m := c.newModel(d, layerNorm(d.hidden), false)
 	m.Head.Bias = true
 	a := h.attention()

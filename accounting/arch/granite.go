@@ -14,7 +14,7 @@ func buildGranite(c *config, modelType string) *Model {
 	bias := c.flag(false, "attention_bias")
 	c.only("rope", "position_embedding_type", "nope")
 	l := Layer{Name: "dense", Attention: h.attention().biases(bias, bias)}
-	act := c.text("silu", "hidden_act")
+	act := c.activation("silu", "hidden_act")
 	if modelType == "granite" {
 		ffn := gated(d.ffn, c.flag(false, "mlp_bias"), act)
 		l.FFN = &ffn

@@ -21,7 +21,7 @@ func buildHunyuanMoE(c *config, _ string) *Model {
 	if c.flag(true, "use_qk_norm") {
 		a = a.qkNorms(RMSNorm)
 	}
-	act := c.text("silu", "hidden_act")
+	act := c.activation("silu", "hidden_act")
 	width := c.perLayer("moe_intermediate_size", d.ffn)
 	moe := MoE{
 		Experts: c.perLayer("num_experts", 1),

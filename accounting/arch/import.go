@@ -106,6 +106,8 @@ func (c *config) importModel() *Model {
 		if m.Type == "" { // else a nested config said it
 			m.Type, m.Source = modelType, f.source
 			m.Code = c.code(m)
+			c.learnActivations(m)
+			c.noteClass(m)
 		}
 		return m
 	case modelType == "" && c.has("model_type"):

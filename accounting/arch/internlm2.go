@@ -12,7 +12,7 @@ func buildInternLM2(c *config, modelType string) *Model {
 	d := c.dims(dims{vocab: 103168, hidden: 4096, ffn: 11008, layers: 32, positions: 2048})
 	h := c.heads(d.hidden, headDefaults{heads: 32, fixed: true})
 	bias := c.flag(true, "bias")
-	ffn := gated(d.ffn, false, c.text("silu", "hidden_act"))
+	ffn := gated(d.ffn, false, c.activation("silu", "hidden_act"))
 	m := c.newModel(d, rms(d.hidden), false)
 	m.Code.FusedQKV = modelType == "internlm2"
 	m.uniform(d.layers, pre(Layer{Name: "dense", Attention: h.attention().biases(bias, bias), FFN: &ffn}, rms(d.hidden)))

@@ -14,7 +14,7 @@ func buildLlama(c *config, _ string) *Model {
 	h := c.heads(d.hidden, headDefaults{heads: 32})
 	bias := c.flag(false, "attention_bias")
 	c.ignore("sliding_window", "use_sliding_window", "max_window_layers") // the code has no windows
-	ffn := gated(d.ffn, c.flag(false, "mlp_bias"), c.text("silu", "hidden_act"))
+	ffn := gated(d.ffn, c.flag(false, "mlp_bias"), c.activation("silu", "hidden_act"))
 	m := c.newModel(d, rms(d.hidden), false)
 	m.uniform(d.layers, pre(Layer{Name: "dense", Attention: h.attention().biases(bias, bias), FFN: &ffn}, rms(d.hidden)))
 	return m

@@ -17,7 +17,7 @@ func buildLlama4(c *config, modelType string) *Model {
 	d := c.dims(dims{vocab: 202048, hidden: 5120, ffn: 8192, layers: 48, positions: 4096 * 32})
 	h := c.heads(d.hidden, headDefaults{heads: 40, kv: 8, width: 128})
 	bias := c.flag(false, "attention_bias")
-	act := c.text("silu", "hidden_act")
+	act := c.activation("silu", "hidden_act")
 	dense := gated(c.dim(16384, "intermediate_size_mlp"), false, act)
 	moe := c.routed(16, 1)
 	moe.Expert = gated(d.ffn, false, act)

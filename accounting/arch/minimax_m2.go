@@ -19,7 +19,7 @@ func buildMiniMaxM2(c *config, _ string) *Model {
 	c.ignore("qk_norm_type")
 	a.RotaryDim = min(h.width, c.count(c.rotaryDim(h.width, 1), "rotary_dim"))
 	moe := c.routed(256, 8)
-	moe.Expert = gated(d.ffn, false, c.text("silu", "hidden_act"))
+	moe.Expert = gated(d.ffn, false, c.activation("silu", "hidden_act"))
 	moe.CorrectionBias = c.flag(true, "use_routing_bias")
 	if n := c.count(0, "shared_intermediate_size"); n > 0 {
 		shared := gated(n, false, moe.Expert.Activation)

@@ -11,7 +11,7 @@ var _ = register(&family{
 func buildMistral(c *config, _ string) *Model {
 	d := c.dims(dims{vocab: 32000, hidden: 4096, ffn: 14336, layers: 32, positions: 4096 * 32})
 	h := c.heads(d.hidden, headDefaults{heads: 32, kv: 8})
-	ffn := gated(d.ffn, false, c.text("silu", "hidden_act"))
+	ffn := gated(d.ffn, false, c.activation("silu", "hidden_act"))
 	m := c.newModel(d, rms(d.hidden), false)
 	c.ignore("use_sliding_window", "max_window_layers", "attention_sink_size")
 	def := all(fullAttention)

@@ -19,7 +19,7 @@ func buildMixtral(c *config, modelType string) *Model {
 	h := c.heads(d.hidden, headDefaults{heads: 32, kv: 8})
 	a := h.attention()
 	moe := c.routed(experts, 2)
-	moe.Expert = gated(d.ffn, false, c.text("silu", "hidden_act"))
+	moe.Expert = gated(d.ffn, false, c.activation("silu", "hidden_act"))
 	m := c.newModel(d, norm(d.hidden), false)
 	if phi {
 		bias := c.flag(false, "attention_bias")

@@ -7,7 +7,8 @@ var _ = register(&family{
 })
 
 // buildMPT: no_bias strips the biases of norms too; a model with ALiBi or rotary
-// positions has no position table, whatever learned_pos_emb says.
+// positions has no position table, whatever learned_pos_emb says. The first
+// configs (replit-code-v1) have the keys of attn_config beside the others.
 func buildMPT(c *config, _ string) *Model {
 	d := c.dims(dims{vocab: 50368, hidden: 2048, layers: 24, positions: 2048})
 	h := heads{q: c.dim(16, "n_heads", "num_attention_heads")}
@@ -33,7 +34,7 @@ func buildMPT(c *config, _ string) *Model {
 	case biased:
 		norm = layerNorm
 	}
-	exact := c.real(4, "expansion_ratio") * float64(d.hidden)
+	exact := c.real(4, "expansion_ratio", "mlp_ratio") * float64(d.hidden)
 	if !(exact >= 1 && exact <= maxDim) {
 		c.contradict("expansion_ratio", "gives a feed-forward width of %g", exact)
 		exact = 1
@@ -51,13 +52,14 @@ func buildMPT(c *config, _ string) *Model {
 		c.fail("block_overrides", "layers that differ from each other are not read")
 	}
 	a := h.attention().biases(biased, biased).norotary()
-	if at.flag(false, "qk_ln") {
+	if at.flag(c.flag(false, "attn_qk_ln"), "qk_ln") {
 		a.QNorm, a.KNorm = norm(h.q*h.width), norm(h.kv*h.width)
 	}
 	if at.flag(false, "qk_gn") {
 		a.QNorm, a.KNorm = norm(h.width), norm(h.width)
 	}
-	a.ALiBi = at.flag(!c.has("attn_config"), "alibi") // on in a config without attn_config
+	a.ALiBi = at.flag(c.flag(!c.has("attn_config"), "alibi"), "alibi") // on in a config without attn_config
+	c.ignore("alibi_bias_max", "attn_uses_sequence_id", "prefix_lm")
 	rope := at.flag(false, "rope")
 	if rope {
 		a.RotaryDim = h.width

@@ -13,7 +13,7 @@ func buildNemotron(c *config, _ string) *Model {
 	c.aliases("head_dim", "kv_channels")
 	h := c.heads(d.hidden, headDefaults{heads: 48})
 	bias := c.flag(false, "attention_bias")
-	ffn := plain(d.ffn, c.flag(false, "mlp_bias"), c.text("relu2", "hidden_act"))
+	ffn := plain(d.ffn, c.flag(false, "mlp_bias"), c.activation("relu2", "hidden_act"))
 	m := c.newModel(d, layerNorm(d.hidden), false)
 	a := h.attention().biases(bias, bias)
 	a.RotaryDim = c.rotaryDim(h.width, 0.5, "partial_rotary_factor", "rope_percent", "rope_percentage")

@@ -19,7 +19,7 @@ func buildOLMo(c *config, modelType string) *Model {
 	d := c.dims(def)
 	h := c.heads(d.hidden, hd)
 	bias := c.flag(false, "attention_bias")
-	ffn := gated(d.ffn, false, c.text("silu", "hidden_act"))
+	ffn := gated(d.ffn, false, c.activation("silu", "hidden_act"))
 	a := h.attention().biases(bias, bias)
 	norm := rms(d.hidden)
 	if modelType == "olmo" {

@@ -30,7 +30,7 @@ func buildOPT(c *config, _ string) *Model {
 	if c.flag(false, "_remove_final_layer_norm") || !before {
 		final = Norm{}
 	}
-	ffn := plain(c.dim(3072, "ffn_dim"), bias, c.text("relu", "activation_function"))
+	ffn := plain(c.dim(3072, "ffn_dim"), bias, c.activation("relu", "activation_function"))
 	m := c.newModel(d, final, true)
 	m.Embedding.Positions = d.positions + optPositionOffset
 	if width := c.quiet(d.hidden, "word_embed_proj_dim"); width != d.hidden {

@@ -15,7 +15,7 @@ func buildPersimmon(c *config, _ string) *Model {
 	if n, ok := c.number(1, "num_key_value_heads"); ok && n != h.q {
 		c.contradict("num_key_value_heads", "is %d; Persimmon's code has as many as query heads (%d)", n, h.q)
 	}
-	ffn := plain(d.ffn, true, c.text("relu2", "hidden_act"))
+	ffn := plain(d.ffn, true, c.activation("relu2", "hidden_act"))
 	m := c.newModel(d, layerNorm(d.hidden), false)
 	a := h.attention().biases(true, true)
 	if c.flag(true, "qk_layernorm") {

@@ -11,7 +11,7 @@ var _ = register(&family{
 func buildPhi(c *config, _ string) *Model {
 	d := c.dims(dims{vocab: 51200, hidden: 2048, ffn: 8192, layers: 24, positions: 2048})
 	h := c.heads(d.hidden, headDefaults{heads: 32})
-	ffn := plain(d.ffn, true, c.text("gelu_new", "hidden_act"))
+	ffn := plain(d.ffn, true, c.activation("gelu_new", "hidden_act"))
 	m := c.newModel(d, layerNorm(d.hidden), false)
 	m.Head.Bias = true
 	a := h.attention().biases(true, true)

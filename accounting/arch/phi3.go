@@ -17,7 +17,7 @@ func buildPhi3(c *config, _ string) *Model {
 			c.note("only the language model is counted, without vision or audio towers and adapters")
 		}
 	}
-	ffn := gated(d.ffn, false, c.text("silu", "hidden_act"))
+	ffn := gated(d.ffn, false, c.activation("silu", "hidden_act"))
 	m := c.newModel(d, rms(d.hidden), false)
 	m.Code.FusedQKV, m.Code.FusedGateUp = true, true
 	a := h.attention()

@@ -22,7 +22,7 @@ func buildQwenMoE(c *config, modelType string) *Model {
 	}
 	d := c.dims(def)
 	h := c.heads(d.hidden, hd)
-	act := c.text("silu", "hidden_act")
+	act := c.activation("silu", "hidden_act")
 	dense := gated(d.ffn, false, act)
 	moe := c.routed(experts, topK)
 	moe.Expert = gated(c.dim(expert, "moe_intermediate_size"), false, act)

@@ -12,7 +12,7 @@ func buildQwen3(c *config, _ string) *Model {
 	d := c.dims(dims{vocab: 151936, hidden: 4096, ffn: 22016, layers: 32, positions: 32768})
 	h := c.heads(d.hidden, headDefaults{heads: 32, kv: 32, width: 128})
 	bias := c.flag(false, "attention_bias")
-	ffn := gated(d.ffn, false, c.text("silu", "hidden_act"))
+	ffn := gated(d.ffn, false, c.activation("silu", "hidden_act"))
 	m := c.newModel(d, rms(d.hidden), false)
 	window, kind := c.qwenWindows(d.layers)
 	m.stack(d.layers, func(i int64) Layer {

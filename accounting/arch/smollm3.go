@@ -14,7 +14,7 @@ func buildSmolLM3(c *config, _ string) *Model {
 	d := c.dims(dims{vocab: 128256, hidden: 2048, ffn: 11008, layers: 36, positions: 32768})
 	h := c.heads(d.hidden, headDefaults{heads: 16, kv: 4})
 	bias := c.flag(false, "attention_bias")
-	ffn := gated(d.ffn, c.flag(false, "mlp_bias"), c.text("silu", "hidden_act"))
+	ffn := gated(d.ffn, c.flag(false, "mlp_bias"), c.activation("silu", "hidden_act"))
 	c.ignore("max_window_layers")
 	window := c.window(0)
 	if !c.flag(false, "use_sliding_window") {

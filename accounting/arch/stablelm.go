@@ -11,7 +11,7 @@ var _ = register(&family{
 func buildStableLM(c *config, _ string) *Model {
 	d := c.dims(dims{vocab: 50304, hidden: 2560, ffn: 6912, layers: 32, positions: 4096})
 	h := c.heads(d.hidden, headDefaults{heads: 32, kv: 32, fixed: true})
-	ffn := gated(d.ffn, false, c.text("silu", "hidden_act"))
+	ffn := gated(d.ffn, false, c.activation("silu", "hidden_act"))
 	c.ignore("norm_eps", "rotary_scaling_factor")
 	m := c.newModel(d, layerNorm(d.hidden), false)
 	a := h.attention().biases(c.flag(false, "use_qkv_bias"), false)

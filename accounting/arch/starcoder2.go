@@ -14,7 +14,7 @@ func buildStarcoder2(c *config, _ string) *Model {
 	bias := c.flag(true, "use_bias")
 	c.only("default", "mlp_type")
 	c.only("layer_norm", "norm_type")
-	ffn := plain(d.ffn, bias, c.text("gelu_pytorch_tanh", "hidden_act"))
+	ffn := plain(d.ffn, bias, c.activation("gelu_pytorch_tanh", "hidden_act"))
 	m := c.newModel(d, layerNorm(d.hidden), true)
 	l := Layer{Name: "dense", Attention: h.attention().biases(bias, bias), FFN: &ffn}
 	window := c.window(0)

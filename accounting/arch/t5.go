@@ -33,12 +33,15 @@ func buildT5(c *config, modelType string) *Model {
 		decoder = 1
 	}
 	buckets := c.dim(32, "relative_attention_num_buckets")
-	c.ignore("relative_attention_max_distance", "n_positions", "dense_act_fn", "is_gated_act", "scale_decoder_outputs")
+	c.ignore("relative_attention_max_distance", "n_positions", "scale_decoder_outputs")
 	if c.has("is_encoder_decoder") && !c.flag(true, "is_encoder_decoder") {
 		c.fail("is_encoder_decoder", "is false; half a T5 is not read")
 	}
 	proj := c.text(activation, "feed_forward_proj")
 	ffn := plain(c.dim(def.ffn, "d_ff"), false, strings.TrimPrefix(proj, "gated-"))
+	if c.has("is_gated_act") && c.flag(false, "is_gated_act") != strings.HasPrefix(proj, "gated-") {
+		c.contradict("is_gated_act", "is %v, but feed_forward_proj is %q", c.flag(false, "is_gated_act"), clip(proj))
+	}
 	switch {
 	case proj == "gated-gelu":
 		ffn.Gated, ffn.Activation = true, "gelu_new"
@@ -46,7 +49,10 @@ func buildT5(c *config, modelType string) *Model {
 		ffn.Gated = true
 	case strings.Contains(proj, "-"):
 		c.fail("feed_forward_proj", "is %q; want an activation or gated- and an activation", clip(proj))
+	default:
+		c.activation(activation, "feed_forward_proj")
 	}
+	ffn.Activation = c.activation(ffn.Activation, "dense_act_fn")
 	m := c.newModel(dims{vocab: c.dim(def.vocab, "vocab_size"), hidden: hidden}, rms(hidden), tied)
 	m.EncNorm = rms(hidden)
 	m.Head.Scaled = m.Head.Tied

@@ -57,10 +57,15 @@ func TestTraps(t *testing.T) {
 	same("gpt_neox: two norms a layer even when parallel", neox+`, "use_parallel_residual": true}`, neox+`, "use_parallel_residual": false}`)
 	require.False(t, import1(t, neox+`}`).Head.Bias || import1(t, neox+`}`).Head.Tied, "gpt_neox: untied, no bias on the head")
 
+	small := `{"model_type": "llama", "hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 128, "vocab_size": 100`
+	differ("xielu learns two numbers in every feed-forward block", 3*2, small+`, "hidden_act": "xielu"}`, small+`}`)
+	same("a null flag is off", small+`, "attention_bias": null}`, small+`, "attention_bias": false}`)
+
 	falcon := `{"model_type": "falcon", "hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4, "vocab_size": 100`
 	differ("falcon: multi-query keeps one key/value head", -2*64*48, falcon+`, "multi_query": true}`, falcon+`, "multi_query": false}`)
 	differ("falcon: the new architecture has two norms", 2*64, falcon+`, "new_decoder_architecture": true, "num_kv_heads": 1}`, falcon+`}`)
 	differ("falcon: a second norm when not parallel", 2*64, falcon+`, "parallel_attn": false}`, falcon+`}`)
+	same("falcon: a null flag is off, though an absent one is on", falcon+`, "multi_query": null}`, falcon+`, "multi_query": false}`)
 	same("falcon: tied when the key is absent", falcon+`}`, falcon+`, "tie_word_embeddings": true}`)
 
 	mpt := `{"model_type": "mpt", "d_model": 64, "n_layers": 1, "n_heads": 4, "vocab_size": 100, "max_seq_len": 32`
