@@ -73,6 +73,15 @@ type Energy struct {
 	Why         string   `json:"why,omitempty"`
 }
 
+// Steps is how many steps the tokens of a run take: whole ones, rounded up.
+func Steps(tokens, tokensPerStep int64) int64 { return (tokens-1)/tokensPerStep + 1 }
+
+// RunHours is how long so many steps take by the clock, when a share of the time
+// is lost.
+func RunHours(steps int64, stepSeconds, goodput float64) float64 {
+	return float64(steps) * stepSeconds / 3600 / goodput
+}
+
 // Cost is steps = ⌈tokens/(B·S)⌉, hours = steps·step/3600/goodput, GPU-hours =
 // hours·GPUs, and dollars = hours · the price of whole instances an hour.
 func (r Rental) Cost() (Cost, error) {
@@ -86,7 +95,7 @@ func (r Rental) Cost() (Cost, error) {
 	case !(r.StepSeconds > 0 && r.LowSeconds > 0) || !(r.LowSeconds <= r.StepSeconds && r.StepSeconds <= r.HighSeconds) || math.IsInf(r.HighSeconds, 1):
 		return Cost{}, fmt.Errorf("a step takes %g s (%g to %g): that is no time with its error bar", r.StepSeconds, r.LowSeconds, r.HighSeconds)
 	}
-	c := Cost{Tokens: r.Tokens, TokensPerStep: r.TokensPerStep, Steps: r.Tokens / r.TokensPerStep, Goodput: r.Goodput, Price: r.Price}
+	c := Cost{Tokens: r.Tokens, TokensPerStep: r.TokensPerStep, Steps: Steps(r.Tokens, r.TokensPerStep), Goodput: r.Goodput, Price: r.Price}
 	if c.Goodput == (Goodput{}) {
 		c.Goodput = PerfectGoodput
 	}
@@ -94,7 +103,6 @@ func (r Rental) Cost() (Cost, error) {
 		return Cost{}, fmt.Errorf("a goodput of %g: write a share above 0 and at most 1", c.Goodput.Share)
 	}
 	if r.Tokens%r.TokensPerStep != 0 {
-		c.Steps++
 		c.Notes = append(c.Notes, fmt.Sprintf("%d tokens are not a whole number of steps of %d: rounded up to %d steps", r.Tokens, r.TokensPerStep, c.Steps))
 	}
 	var err error
@@ -103,7 +111,7 @@ func (r Rental) Cost() (Cost, error) {
 	}
 	devices := max(r.Accelerator.Devices, 1)
 	c.GPUs = (r.Ranks-1)/devices + 1
-	hours := func(step float64) float64 { return float64(c.Steps) * step / 3600 / c.Goodput.Share }
+	hours := func(step float64) float64 { return RunHours(c.Steps, step, c.Goodput.Share) }
 	c.Hours, c.HoursLow, c.HoursHigh = hours(r.StepSeconds), hours(r.LowSeconds), hours(r.HighSeconds)
 	gpus := float64(c.GPUs)
 	c.GPUHours, c.GPUHoursLow, c.GPUHoursHigh = c.Hours*gpus, c.HoursLow*gpus, c.HoursHigh*gpus
@@ -147,12 +155,25 @@ func (c *Cost) pay(why string, assumedNetwork float64) error {
 	return nil
 }
 
-func (e EnergyInputs) of(a hardware.Accelerator, gpuHours float64) (*Energy, error) {
+// Check says what is wrong with the assumptions.
+func (e EnergyInputs) Check() error {
 	if !(e.Utilisation > 0 && e.Utilisation <= 1.5) {
-		return nil, fmt.Errorf("a utilisation of %g of the TDP: write a share above 0, about 0.5 to 1", e.Utilisation)
+		return fmt.Errorf("a utilisation of %g of the TDP: write a share above 0, about 0.5 to 1", e.Utilisation)
 	}
 	if !(e.PUE >= 1 && e.PUE <= 10) {
-		return nil, fmt.Errorf("a PUE of %g: a building uses at least what its equipment does; write 1 to 2", e.PUE)
+		return fmt.Errorf("a PUE of %g: a building uses at least what its equipment does; write 1 to 2", e.PUE)
+	}
+	return nil
+}
+
+// Kilowatts is what an accelerator of a known TDP draws.
+func (e EnergyInputs) Kilowatts(tdpWatts float64) float64 {
+	return tdpWatts * e.Utilisation * e.PUE / 1000
+}
+
+func (e EnergyInputs) of(a hardware.Accelerator, gpuHours float64) (*Energy, error) {
+	if err := e.Check(); err != nil {
+		return nil, err
 	}
 	out := &Energy{Utilisation: e.Utilisation, PUE: e.PUE}
 	tdp, known := a.TDPWatts.Get()
@@ -160,7 +181,7 @@ func (e EnergyInputs) of(a hardware.Accelerator, gpuHours float64) (*Energy, err
 		out.Why = fmt.Sprintf("the catalog has no TDP of %s", a.Slug)
 		return out, nil
 	}
-	kwh := gpuHours * tdp * e.Utilisation * e.PUE / 1000
+	kwh := gpuHours * e.Kilowatts(tdp)
 	out.TDPWatts, out.KWh = tdp, &kwh
 	return out, nil
 }

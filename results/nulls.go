@@ -3,13 +3,13 @@ package results
 import "math/bits"
 
 // nullableColumns is how many columns may be NULL.
-const nullableColumns = 9
+const nullableColumns = 12
 
 // nullable are the columns that may be NULL. A test holds the list to the tags.
 func (r *Row) nullable() [nullableColumns]*float64 {
 	return [...]*float64{
 		&r.StepSeconds, &r.StepLowSeconds, &r.StepHighSeconds, &r.TokensPerSecondPerGPU, &r.MFU, &r.HFU,
-		&r.GPUHours, &r.CostUSD, &r.PriceUSDPerGPUHour,
+		&r.RunDays, &r.Goodput, &r.GPUHours, &r.CostUSD, &r.EnergyKWh, &r.PriceUSDPerGPUHour,
 	}
 }
 

@@ -2,7 +2,7 @@ package results
 
 // SchemaVersion is the version of the row schema. It is part of a dataset's run
 // id and changes whenever a column is added, removed, renamed or redefined.
-const SchemaVersion = 2
+const SchemaVersion = 3
 
 // Status says what became of a case.
 const (
@@ -106,8 +106,14 @@ type Row struct {
 	StragglerSeconds      float64 `parquet:"straggler_seconds,split" unit:"s" doc:"of the step: waiting for the slowest of many ranks"`
 	OverheadSeconds       float64 `parquet:"overhead_seconds,split" unit:"s" doc:"of the step: data, logging, synchronisation"`
 
-	GPUHours float64 `parquet:"gpu_hours,optional,split" unit:"GPU·h" doc:"of the whole run; NULL unless the study gives tokens and the case fits"`
-	CostUSD  float64 `parquet:"cost_usd,optional,split" unit:"USD" doc:"of the whole run on whole instances at price_usd_per_gpu_hour; NULL without tokens or a price"`
+	RunDays   float64 `parquet:"run_days,optional,split" unit:"d" doc:"of the whole run by the clock, lost time included; NULL unless the study gives tokens and the case fits"`
+	Goodput   float64 `parquet:"goodput,optional,dict" unit:"ratio" doc:"share of the rented time that trains: 1 unless the study gives a share or failures; NULL where failures come faster than the run moves forward"`
+	GPUHours  float64 `parquet:"gpu_hours,optional,split" unit:"GPU·h" doc:"of the whole run; NULL unless the study gives tokens and the case fits"`
+	CostUSD   float64 `parquet:"cost_usd,optional,split" unit:"USD" doc:"of the whole run on whole instances at price_usd_per_gpu_hour; NULL without tokens or a price"`
+	EnergyKWh float64 `parquet:"energy_kwh,optional,split" unit:"kWh" doc:"of the accelerators of the whole run, with the building's overhead; NULL unless the study asks for energy and the TDP is known"`
 
 	PriceUSDPerGPUHour float64 `parquet:"price_usd_per_gpu_hour,optional,dict" unit:"USD/GPU/h" doc:"price of one accelerator for one hour; NULL when the catalog has no price"`
+	PriceProvider      string  `parquet:"price_provider,dict" unit:"name" doc:"who asks that price; empty without one"`
+	PriceRegion        string  `parquet:"price_region,dict" unit:"name" doc:"where"`
+	PriceAsOf          string  `parquet:"price_as_of,dict" unit:"day" doc:"when, as 2026-07-20; empty where the day is not known"`
 }

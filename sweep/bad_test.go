@@ -44,6 +44,32 @@ func TestBadStudies(t *testing.T) {
 	f("bad_part_rows",
 		"bad_part_rows.bad.yaml:4:18: out.part_rows: is 0; it must be from 1 to 2147483648",
 	)
+	f("bad_energy",
+		`bad_energy.bad.yaml:4:17: energy.power: "hot" is not a number`,
+		"  hint: write a number such as 0.9",
+		"bad_energy.bad.yaml:4:27: energy.pue: is 0.5; it must be from 1 to 10",
+	)
+	f("bad_goodput",
+		"bad_goodput.bad.yaml:4:10: goodput: is 90; it must be from 0.001 to 1",
+	)
+	f("bad_prices",
+		`bad_prices.bad.yaml:4:17: prices.since: "2026-13-01" is not a day like 2026-07-30`,
+		"  hint: write a day such as 2026-01-01",
+		`bad_prices.bad.yaml:4:39: prices.regions[0]: unknown region "us-eest-1"`,
+		"  hint: did you mean us-east-1, us-east1 or us-west1?",
+	)
+	f("prices_since_the_future",
+		"prices_since_the_future.bad.yaml:4:17: prices.since: no price row is of 2099-01-01 or later",
+		"  hint: the latest is of 2026-07-30",
+	)
+	f("failures_without_rate",
+		"failures_without_rate.bad.yaml:4:32: failures.checkpoint_seconds: checkpoints and restarts cost nothing without failures: give the GPU-hours between failures too, or the instance-hours between interruptions of spot instances",
+		"  hint: add failures.gpu_hours_between: 419 interruptions of 16,384 H100 in 54 days, as Llama 3 405B had, are 50700",
+	)
+	f("goodput_and_failures",
+		"goodput_and_failures.bad.yaml:4:10: goodput: is the share that failures would give; both are given",
+		"  hint: remove one of them",
+	)
 	f("bad_plan",
 		`bad_plan.bad.yaml:5:9: grid.plan: is "manual"; the one plan there is a word for is auto`,
 		"  hint: write plan: auto, or the axes tp, pp, … themselves",
@@ -162,7 +188,7 @@ func TestBadStudies(t *testing.T) {
 	)
 	f("merge_key",
 		"merge_key.bad.yaml:1:1: a: unknown key",
-		"  hint: known here: study, grid, where, tokens, prices, keep, out",
+		"  hint: known here: study, grid, where, tokens, prices, goodput, failures, energy, keep, out",
 		"merge_key.bad.yaml:3:3: grid: merge keys (<<) are not understood",
 		"  hint: write the keys out",
 	)

@@ -465,30 +465,3 @@ func accelerator(name string) (string, error) {
 	a, err := hardware.Lookup(name)
 	return a.Slug, err
 }
-
-func (d *decoder) pricing(x *leaf) {
-	s, ok := d.text(x)
-	if !ok {
-		return
-	}
-	if _, err := hardware.SelectPrices(hardware.Prices(), hardware.PriceFilter{Pricing: []hardware.Pricing{hardware.Pricing(s)}}); err != nil {
-		d.unknown(place{x, x.node, x.field.path}, "pricing", s, err)
-		return
-	}
-	d.out.Prices.Pricing = s
-}
-
-func (d *decoder) providers(x *leaf) {
-	d.texts(x, func(p place, s string) {
-		_, err := hardware.SelectPrices(hardware.Prices(), hardware.PriceFilter{Providers: []string{s}})
-		switch {
-		case err != nil:
-			d.unknown(p, "provider", s, err)
-		case slices.Contains(d.out.Prices.Providers, s):
-			d.fail(p, "remove one of them", "%s is given twice", s)
-		default:
-			d.out.Prices.Providers = append(d.out.Prices.Providers, s)
-		}
-	})
-	slices.Sort(d.out.Prices.Providers)
-}

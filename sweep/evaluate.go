@@ -87,14 +87,19 @@ type rentKey struct {
 	gpus int64 // accelerators
 }
 
-// A rent is the cheapest way to have them; zero without an offer.
+// A rent is the cheapest way to have them, without an offer only goodput and power.
 type rent struct {
-	perRank float64 // USD a rank and hour, by the price a GPU of the offer
-	hourly  float64 // USD an hour for all instances
+	perRank  float64 // USD a rank and hour, by the price a GPU of the offer
+	hourly   float64 // USD an hour for all instances
+	goodput  float64 // share of the time that trains; 0 = the run would not end
+	power    float64 // kW of all accelerators; 0 = not asked, or not known
+	provider string
+	region   string
+	asOf     string
 }
 
 // rent finds the cheapest offer for the current number of GPUs.
-func (v *evaluator) rent() rent {
+func (v *evaluator) rent() *rent {
 	n := v.room.devices
 	key := rentKey{v.room, (v.setting.GPUs-1)/n + 1}
 	last := &v.lastRents[v.roomAt]
@@ -103,8 +108,15 @@ func (v *evaluator) rent() rent {
 	}
 	r, known := v.rents[key]
 	if !known {
-		if p, q, _ := hardware.CheapestOffer(v.room.offers, v.room.device, key.gpus); p != nil {
-			r = rent{perRank: p.PerGPUHourUSD / float64(n), hourly: q.PerHourUSD}
+		p, q, _ := hardware.CheapestOffer(v.room.offers, v.room.device, key.gpus)
+		r = &rent{goodput: v.study.Lost.goodput(key.gpus, p, q)}
+		if p != nil {
+			r.perRank, r.hourly = p.PerGPUHourUSD/float64(n), q.PerHourUSD
+			r.provider, r.region, r.asOf = p.Provider, p.Region, string(p.AsOf)
+		}
+		if e := v.study.Energy; e != nil {
+			tdp := v.room.device.TDPWatts.Or(0)
+			r.power = float64(key.gpus) * accounting.EnergyInputs{Utilisation: e.Power, PUE: e.PUE}.Kilowatts(tdp)
 		}
 		v.rents[key] = r
 	}
@@ -177,9 +189,7 @@ func newEngine(s *Study) (*engine, error) {
 
 // offers are the prices of an accelerator that the study allows.
 func (s *Study) offers(slug string) ([]hardware.Price, error) {
-	return hardware.SelectPrices(hardware.Prices(), hardware.PriceFilter{
-		Accelerators: []string{slug}, Providers: s.Prices.Providers, Pricing: []hardware.Pricing{hardware.Pricing(s.Prices.Pricing)},
-	})
+	return hardware.SelectPrices(hardware.Prices(), s.Prices.filter(slug))
 }
 
 // maxKernels bounds each cache of compiled models, some tens of kilobytes apiece.
@@ -248,10 +258,10 @@ type evaluator struct {
 	room    *room
 	roomAt  int32 // index of the room
 
-	rents     map[rentKey]rent
+	rents     map[rentKey]*rent
 	lastRents []struct { // by room: what was asked for last
 		gpus int64
-		rent rent
+		rent *rent
 	}
 
 	// What the axes say; 0, or −1 for zero and sp, where there is no such axis.
@@ -268,7 +278,7 @@ type evaluator struct {
 }
 
 func newEvaluator(e *engine) *evaluator {
-	v := &evaluator{engine: e, kernels: map[kernelKey]*kernel{}, rents: map[rentKey]rent{}, zero: -1, sp: -1}
+	v := &evaluator{engine: e, kernels: map[kernelKey]*kernel{}, rents: map[rentKey]*rent{}, zero: -1, sp: -1}
 	v.lastRents = slices.Grow(v.lastRents, len(e.rooms))[:len(e.rooms)]
 	for i := range v.key {
 		v.key[i] = -1
@@ -468,7 +478,9 @@ func (v *evaluator) fill(index int64) {
 	f := &rep.FLOPs
 	r.ForwardFLOPs, r.ModelFLOPsStep, r.HardwareFLOPsStep, r.OptimizerFLOPsStep = f.Forward, f.Model, f.Hardware, f.Optimizer
 	r.TokensPerStep = rep.TokensPerStep
-	r.PriceUSDPerGPUHour = v.rent().perRank
+	rent := v.rent()
+	r.PriceUSDPerGPUHour = rent.perRank
+	r.PriceProvider, r.PriceRegion, r.PriceAsOf = rent.provider, rent.region, rent.asOf
 	if rep.Fits() && v.setting.Machine != nil {
 		v.time(&rep.Time)
 	}
@@ -487,13 +499,16 @@ func (v *evaluator) time(t *accounting.Time) {
 	if x.Tokens == 0 {
 		return
 	}
-	// As [accounting.Rental.Cost] counts, which a test compares: whole steps, whole
-	// accelerators, whole instances.
-	steps := (x.Tokens-1)/r.TokensPerStep + 1
-	hours := float64(steps) * t.StepSeconds / 3600
+	// As [accounting.Rental.Cost] counts, which a test compares: whole accelerators,
+	// whole instances.
+	rent := v.rent()
+	if rent.goodput == 0 {
+		return
+	}
+	hours := accounting.RunHours(accounting.Steps(x.Tokens, r.TokensPerStep), t.StepSeconds, rent.goodput)
 	gpus := (x.GPUs-1)/v.room.devices + 1
-	r.GPUHours = hours * float64(gpus)
-	r.CostUSD = hours * v.rent().hourly
+	r.RunDays, r.GPUHours = hours/24, hours*float64(gpus)
+	r.Goodput, r.CostUSD, r.EnergyKWh = rent.goodput, hours*rent.hourly, hours*rent.power
 }
 
 // rule writes what a row says of every case, and zero for the rest.

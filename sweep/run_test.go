@@ -204,6 +204,9 @@ func TestRowsEqualSingleCases(t *testing.T) {
 	f("grid: {model: [gpt2, qwen2.5-7b], accelerator: [h100-sxm], gpus: [8, 16], plan: auto, micro_batch: [1, 2], global_batch: [32]}")
 	f("grid: {model: [gpt2], accelerator: [h100-sxm], dp: [1, 4], tp: [1, 2]}")
 	f("{grid: {model: [gpt2], accelerator: [h100-sxm, mi250x, l4, tpu-v4], gpus: [1, 6, 8, 12], micro_batch: [1, 2], recompute: [none, full]}, tokens: 1B}")
+	f("{grid: {model: [gpt2], accelerator: [h100-sxm, l4, tpu-v4], gpus: [1, 8, 16]}, tokens: 1B, goodput: 0.9, energy: {power: 0.8, pue: 1.25}}")
+	f("{grid: {model: [gpt2], accelerator: [h100-sxm, b200-sxm], gpus: [1, 8, 16]}, tokens: 1B, prices: {pricing: spot, since: 2026-01-01, regions: [us-central1]}, " +
+		"failures: {gpu_hours_between: 50000, instance_hours_between: 100, checkpoint_seconds: 60, restart_seconds: 600}, energy: {pue: 1.1}}")
 }
 
 // A batch in tokens is a whole number of sequences or rules the case out.
@@ -471,13 +474,36 @@ func requireCost(t *testing.T, s *Study, gpu hardware.Accelerator, x *accounting
 	}
 	offers, err := s.offers(gpu.Slug)
 	require.NoError(t, err)
-	price, _, _ := hardware.CheapestOffer(offers, gpu, (x.GPUs-1)/max(gpu.Devices, 1)+1)
+	gpus := (x.GPUs-1)/max(gpu.Devices, 1) + 1
+	price, quote, _ := hardware.CheapestOffer(offers, gpu, gpus)
+	spot := int64(0)
+	if price != nil && price.Pricing == hardware.Spot {
+		spot = quote.Instances
+	}
+	goodput := s.Lost.Goodput
+	if goodput == 0 {
+		g, err := s.Lost.Failures.Goodput(gpus, spot)
+		require.NoError(t, err)
+		goodput = g.Share
+	}
+	var energy *accounting.EnergyInputs
+	if e := s.Energy; e != nil {
+		energy = &accounting.EnergyInputs{Utilisation: e.Power, PUE: e.PUE}
+	}
 	cost, err := accounting.Rental{
 		Tokens: s.Tokens, TokensPerStep: want.TokensPerStep, Ranks: x.GPUs, Accelerator: gpu,
 		StepSeconds: step.StepSeconds, LowSeconds: step.LowSeconds, HighSeconds: step.HighSeconds, Price: price,
+		Goodput: accounting.Goodput{Share: goodput}, Energy: energy,
 	}.Cost()
 	require.NoError(t, err)
 	require.InEpsilon(t, cost.GPUHours, r.GPUHours, 1e-12)
+	require.InEpsilon(t, cost.Hours/24, r.RunDays, 1e-12)
+	require.Equal(t, goodput, r.Goodput)
+	if energy != nil && cost.Energy.KWh != nil {
+		require.InEpsilon(t, *cost.Energy.KWh, r.EnergyKWh, 1e-12)
+	} else {
+		require.Zero(t, r.EnergyKWh)
+	}
 	if price == nil {
 		require.Zero(t, r.CostUSD)
 	} else {

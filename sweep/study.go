@@ -21,6 +21,8 @@ type Study struct {
 	Where  []string
 	Tokens int64 // of the whole training run; 0 = not asked
 	Prices Prices
+	Lost   Lost
+	Energy *Energy // nil = not asked
 	Keep   Keep
 	Out    Out
 
@@ -31,12 +33,6 @@ type Study struct {
 type Axis struct {
 	Name   string
 	Values []grids.Value
-}
-
-// Prices chooses rows of the price catalog.
-type Prices struct {
-	Pricing   string   `json:"pricing"`             // on_demand, spot, …
-	Providers []string `json:"providers,omitempty"` // none = all
 }
 
 // Keep says which rows are written. The others are counted all the same.
@@ -82,8 +78,13 @@ func (s *Study) Canonical() json.RawMessage {
 		Where  []string          `json:"where,omitempty"`
 		Tokens int64             `json:"tokens,omitempty"`
 		Prices Prices            `json:"prices"`
+		Lost   *Lost             `json:"lost,omitempty"`
+		Energy *Energy           `json:"energy,omitempty"`
 		Keep   Keep              `json:"keep"`
-	}{Models: map[string]string{}, Where: s.Where, Tokens: s.Tokens, Prices: s.Prices, Keep: s.Keep}
+	}{Models: map[string]string{}, Where: s.Where, Tokens: s.Tokens, Prices: s.Prices, Energy: s.Energy, Keep: s.Keep}
+	if s.Lost != (Lost{}) {
+		c.Lost = &s.Lost
+	}
 	if s.Auto {
 		c.Plan = "auto"
 	}

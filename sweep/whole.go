@@ -33,6 +33,7 @@ func (d *decoder) checkWhole() {
 	if a, b := s.Axis("global_batch_tokens"), s.Axis("context"); a != nil && b != nil {
 		d.checkBatchTokens(a, b)
 	}
+	d.checkMoney()
 	if s.Name == "" && len(d.problems) == 0 {
 		s.Name = "study"
 	}
