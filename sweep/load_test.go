@@ -176,18 +176,6 @@ func TestShorten(t *testing.T) {
 	require.Equal(t, []string{"a", "b"}, texts.shorten())
 }
 
-func TestPresets(t *testing.T) {
-	for _, name := range PresetNames() {
-		src, err := Preset(name)
-		require.NoError(t, err)
-		s, err := Load(src)
-		require.NoError(t, err)
-		require.Equal(t, name, s.Name)
-	}
-	_, err := Preset("sed")
-	require.EqualError(t, err, "no embedded study is called \"sed\"\n  hint: did you mean seed? (known: default, seed)")
-}
-
 // Load never panics, and every problem tells where it is.
 func FuzzLoad(f *testing.F) {
 	files, err := os.ReadDir("testdata/bad")

@@ -29,6 +29,27 @@ func PresetNames() []string {
 	return names
 }
 
+// PresetAbout is the first sentence of an embedded study's comment, without its
+// full stop; "" when nobody knows the study.
+func PresetAbout(name string) string {
+	data, err := studies.ReadFile("studies/" + name + ".yaml")
+	if err != nil {
+		return ""
+	}
+	var words []string
+	for line := range strings.Lines(string(data)) {
+		text, ok := strings.CutPrefix(line, "#")
+		if !ok {
+			break
+		}
+		words = append(words, strings.Fields(text)...)
+		if last := words[len(words)-1]; strings.HasSuffix(last, ".") || strings.HasSuffix(last, "?") {
+			break
+		}
+	}
+	return strings.TrimSuffix(strings.Join(words, " "), ".")
+}
+
 // Preset is the source of an embedded study, ready for [Load].
 func Preset(name string) (Source, error) {
 	data, err := studies.ReadFile("studies/" + name + ".yaml")

@@ -14,21 +14,27 @@ import (
 
 func newPlan(s *state) *cobra.Command {
 	var f studyFlags
-	var list bool
+	var list, yaml bool
 	cmd := &cobra.Command{
 		Use:   "plan [STUDY]",
 		Short: "Show what sweeping a study would do, without doing it",
 		Long: `plan loads and checks a study and tells how many cases it has, before and after its
 constraints, how many parts, and about how many bytes the dataset takes. Nothing is
-written.`,
+written.
+
+` + presetHelp(),
 		Example: `  headroom plan                      # of the embedded preset
   headroom plan study.yaml --set tp=1,2,4
   headroom plan study.yaml --json
-  headroom plan --list               # the embedded studies`,
+  headroom plan --list               # the embedded studies
+  headroom plan overnight --yaml > mine.yaml   # begin a study from one of them`,
 		Args: atMost(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if list {
 				return s.printPresets()
+			}
+			if yaml {
+				return s.printStudy(args)
 			}
 			study, err := f.load(s, args)
 			if err != nil {
@@ -51,6 +57,7 @@ written.`,
 	}
 	f.register(cmd)
 	cmd.Flags().BoolVar(&list, "list", false, "list the embedded studies")
+	cmd.Flags().BoolVar(&yaml, "yaml", false, "print the embedded study as it is written")
 	return cmd
 }
 
@@ -116,12 +123,46 @@ func clipList(values []string, width int) string {
 	return b.String()
 }
 
+// preset is an embedded study in a list.
+type preset struct {
+	Name  string `json:"name"`
+	About string `json:"about"`
+	Cases int64  `json:"cases"`
+}
+
 func (s *state) printPresets() error {
-	if s.JSON {
-		return s.writeJSON(map[string]any{"studies": sweep.PresetNames()})
-	}
+	var all []preset
 	for _, name := range sweep.PresetNames() {
-		fmt.Fprintln(s.Stdout, name)
+		src, err := sweep.Preset(name)
+		if err != nil {
+			return err
+		}
+		study, err := sweep.Load(src)
+		if err != nil {
+			return err
+		}
+		all = append(all, preset{name, sweep.PresetAbout(name), study.Cases()})
 	}
+	if s.JSON {
+		return s.writeJSON(map[string]any{"studies": sweep.PresetNames(), "presets": all})
+	}
+	t := table("study", ">cases", "about")
+	for _, p := range all {
+		t.add(p.Name, thousands(p.Cases), p.About)
+	}
+	t.write(s.Stdout, "", s.bold)
 	return nil
+}
+
+// printStudy prints the text of an embedded study.
+func (s *state) printStudy(args []string) error {
+	src, _, err := s.source(args)
+	if err != nil {
+		return err
+	}
+	if src.Data == nil {
+		return usage("headroom plan --list names them", "--yaml prints embedded studies, and %s is a file", src.File)
+	}
+	_, err = s.Stdout.Write(src.Data)
+	return err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -42,25 +43,44 @@ func (f *studyFlags) register(cmd *cobra.Command) {
 	}
 }
 
-// load reads the study that the arguments name, an embedded one when there is
-// none, and where its dataset goes.
-func (f *studyFlags) load(s *state, args []string) (*sweep.Study, error) {
+// presetHelp lists the embedded studies for the help of a command.
+func presetHelp() string {
+	var b strings.Builder
+	b.WriteString("Embedded studies (headroom plan NAME --yaml prints one, to begin your own):\n")
+	for _, name := range sweep.PresetNames() {
+		fmt.Fprintf(&b, "  %-15s %s\n", name, sweep.PresetAbout(name))
+	}
+	return b.String()
+}
+
+// source finds the study that the arguments name, an embedded one when there is
+// none, and the directory its dataset goes to when nobody says.
+func (s *state) source(args []string) (src sweep.Source, dir string, err error) {
 	name := sweep.DefaultPreset
 	if len(args) > 0 {
 		name = args[0]
 	}
 	if name == "" {
-		return nil, usage("leave it out for the embedded preset", "the study's name is empty")
+		return src, "", usage("leave it out for the embedded study", "the study's name is empty")
 	}
-	src, dir := sweep.Source{File: name}, strings.TrimSuffix(filepath.Base(name), filepath.Ext(name))+".ds"
-	if preset := slices.Contains(sweep.PresetNames(), name); preset || !s.isPath(name) {
-		var err error
-		if src, err = sweep.Preset(name); err != nil {
-			return nil, misuse(err, "headroom plan --list shows the embedded studies; a file ends in .yaml, or begins with ./")
-		}
-		if name == sweep.DefaultPreset {
-			dir = defaultDir
-		}
+	dir = strings.TrimSuffix(filepath.Base(name), filepath.Ext(name)) + ".ds"
+	if !slices.Contains(sweep.PresetNames(), name) && s.isPath(name) {
+		return sweep.Source{File: name}, dir, nil
+	}
+	if src, err = sweep.Preset(name); err != nil {
+		return src, "", misuse(err, "headroom plan --list tells what each is; a file ends in .yaml, or begins with ./")
+	}
+	if name == sweep.DefaultPreset {
+		dir = defaultDir
+	}
+	return src, dir, nil
+}
+
+// load reads the study that the arguments name and says where its dataset goes.
+func (f *studyFlags) load(s *state, args []string) (*sweep.Study, error) {
+	src, dir, err := s.source(args)
+	if err != nil {
+		return nil, err
 	}
 	for k, v := range s.Env {
 		src.Env = append(src.Env, k+"="+v)

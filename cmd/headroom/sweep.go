@@ -31,7 +31,9 @@ directory of Parquet files. Without a study it runs the embedded preset into
 
 Running the same command again continues where it stopped, or shows the result at
 once when it is complete. Ctrl-C finishes and commits the parts in hand; a second
-one stops at once. The directory of another study is never touched.`,
+one stops at once. The directory of another study is never touched.
+
+` + presetHelp(),
 		Example: `  headroom sweep                                        # the preset, into ` + defaultDir + `
   headroom sweep study.yaml -o runs.ds
   headroom sweep study.yaml --set context=8Ki,32Ki --set 'micro_batch=1..8'
