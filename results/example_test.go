@@ -95,10 +95,11 @@ func ExampleDataset_Top() {
 	}
 	fmt.Println(top.Matched, "of", top.Scanned)
 	// Output:
-	// case id  model  tp  peak GiB
-	//       7  gpt2    2     24.00
-	//       5  gpt2    2     40.00
-	//       1  gpt2    2     72.00
+	// case              peak
+	//   id  model  tp    GiB
+	//    7  gpt2    2  24.00
+	//    5  gpt2    2  40.00
+	//    1  gpt2    2  72.00
 	// 7 of 10
 }
 

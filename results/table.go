@@ -104,15 +104,32 @@ func (t *Table) cells() (header []string, rows [][]string) {
 	return header, rows
 }
 
+// writeText breaks headers between words where they are wider than what stands
+// below them, so that a table is as narrow as its values.
 func (t *Table) writeText(w *bufio.Writer) {
 	header, rows := t.cells()
 	width := make([]int, len(header))
-	for _, row := range append([][]string{header}, rows...) {
+	for _, row := range rows {
 		for j, cell := range row {
 			width[j] = max(width[j], utf8.RuneCountInString(cell))
 		}
 	}
-	for _, row := range append([][]string{header}, rows...) {
+	lines := make([][]string, len(header))
+	deepest := 0
+	for j, h := range header {
+		lines[j], width[j] = wrap(h, width[j])
+		deepest = max(deepest, len(lines[j]))
+	}
+	above := make([][]string, deepest, deepest+len(rows))
+	for i := range above {
+		above[i] = make([]string, len(header))
+		for j := range header {
+			if k := i - (deepest - len(lines[j])); k >= 0 { // they stand on the first row
+				above[i][j] = lines[j][k]
+			}
+		}
+	}
+	for _, row := range append(above, rows...) {
 		var line strings.Builder
 		for j, cell := range row {
 			if j > 0 {
@@ -127,6 +144,21 @@ func (t *Table) writeText(w *bufio.Writer) {
 		}
 		_, _ = w.WriteString(strings.TrimRight(line.String(), " ") + "\n") // Flush reports
 	}
+}
+
+// wrap breaks words into at most two lines that are no wider than width, or than
+// they have to be.
+func wrap(text string, width int) (lines []string, widest int) {
+	words := strings.Fields(text)
+	best := utf8.RuneCountInString(text)
+	lines = []string{text}
+	for i := 1; i < len(words) && best > width; i++ {
+		above, below := strings.Join(words[:i], " "), strings.Join(words[i:], " ")
+		if n := max(utf8.RuneCountInString(above), utf8.RuneCountInString(below)); n < best {
+			best, lines = n, []string{above, below}
+		}
+	}
+	return lines, max(best, width)
 }
 
 func (t *Table) writeMarkdown(w *bufio.Writer) {
@@ -251,10 +283,14 @@ func (t *Table) scale(j int) scale {
 		}}
 	case c.Unit == "index": // to be copied, not compared
 		return scale{words, exact}
-	case c.Type == "float64":
-		return scale{words, func(v any) string {
-			return number(v, func(x float64) string { return strconv.FormatFloat(x, 'g', 4, 64) })
+	case c.Unit == "tokens/s/GPU":
+		return scale{c.Unit, func(v any) string { return number(v, significant) }}
+	case c.Unit == "ratio":
+		return scale{words + " %", func(v any) string {
+			return number(v, func(x float64) string { return strconv.FormatFloat(100*x, 'f', 1, 64) })
 		}}
+	case c.Type == "float64":
+		return scale{words, func(v any) string { return number(v, significant) }}
 	case c.Type == "bool":
 		return scale{words, func(v any) string {
 			return map[any]string{true: "yes", false: "no", nil: "-"}[v]
@@ -269,6 +305,20 @@ func (t *Table) scale(j int) scale {
 	default:
 		return scale{words, exact}
 	}
+}
+
+// significant shows four digits that matter, and whole numbers in full; without an
+// exponent where that is readable.
+func significant(x float64) string {
+	size := math.Abs(x)
+	if size != 0 && (size < 1e-4 || size >= 1e12) || math.IsNaN(x) {
+		return strconv.FormatFloat(x, 'g', 4, 64)
+	}
+	decimals := 0
+	for limit := 1000.0; size != 0 && size < limit && decimals < 7; limit /= 10 {
+		decimals++
+	}
+	return group(strconv.FormatFloat(x, 'f', decimals, 64))
 }
 
 // number formats a value as a float, and nil as "-".

@@ -41,10 +41,13 @@ type TopOptions struct {
 	// By is the order; the case id breaks ties. Empty is case order. NULL comes
 	// last in either direction.
 	By []SortKey
-	// Columns are the fields that are filled beside those of By and Where; nil
+	// Per are the columns that make groups: each group has its own first rows, and
+	// groups come in rising order. Empty is one group.
+	Per []string
+	// Columns are the fields that are filled beside those of By, Per and Where; nil
 	// for all.
 	Columns []string
-	// Limit is the number of rows, at least 1.
+	// Limit is the number of rows, of each group, at least 1.
 	Limit int
 	// Concurrency is the number of parts read at once; 0 is 1.
 	Concurrency int
@@ -61,8 +64,8 @@ type TopResult struct {
 }
 
 // Top returns the first rows of the committed parts in an order. Memory is bound
-// by the limit, whatever the size of the dataset; the answer does not depend on
-// Concurrency.
+// by the limit and the number of groups, whatever the size of the dataset; the
+// answer does not depend on Concurrency.
 func (d *Dataset) Top(ctx context.Context, o TopOptions) (TopResult, error) {
 	if o.Limit < 1 {
 		return TopResult{}, fmt.Errorf("results: limit is %d: must be at least 1", o.Limit)
@@ -71,10 +74,15 @@ func (d *Dataset) Top(ctx context.Context, o TopOptions) (TopResult, error) {
 	if err != nil {
 		return TopResult{}, err
 	}
+	per, err := LookupColumns(o.Per...)
+	if err != nil {
+		return TopResult{}, err
+	}
 	read := ScanOptions{Columns: o.Columns, Where: o.Where}
 	if read.Columns != nil {
+		read.Columns = slices.Concat(read.Columns, o.Per)
 		for _, key := range o.By {
-			read.Columns = append(slices.Clone(read.Columns), key.Column)
+			read.Columns = append(read.Columns, key.Column)
 		}
 	}
 	cols, err := read.columns()
@@ -88,7 +96,7 @@ func (d *Dataset) Top(ctx context.Context, o TopOptions) (TopResult, error) {
 
 	var (
 		mu               sync.Mutex
-		best             = topHeap{order: order}
+		best             = newRanking(order, per, o.Limit)
 		scanned, matched int64
 		next             atomic.Int64 // the part to read
 		failures         = map[int]error{}
@@ -96,7 +104,7 @@ func (d *Dataset) Top(ctx context.Context, o TopOptions) (TopResult, error) {
 	var workers errgroup.Group
 	for range min(max(1, o.Concurrency), max(1, len(s.Parts))) {
 		workers.Go(func() error {
-			matches, mine := o.Where.matcher(), topHeap{order: order}
+			matches, mine := o.Where.matcher(), newRanking(order, per, o.Limit)
 			var nScanned, nMatched int64
 			for {
 				i := int(next.Add(1) - 1)
@@ -112,7 +120,9 @@ func (d *Dataset) Top(ctx context.Context, o TopOptions) (TopResult, error) {
 						}
 						if ok {
 							nMatched++
-							mine.offer(&rows[j], o.Limit)
+							if err := mine.offer(&rows[j]); err != nil {
+								return err
+							}
 						}
 					}
 					return nil
@@ -128,18 +138,17 @@ func (d *Dataset) Top(ctx context.Context, o TopOptions) (TopResult, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			scanned, matched = scanned+nScanned, matched+nMatched
-			for i := range mine.rows {
-				best.offer(&mine.rows[i], o.Limit)
-			}
-			return nil
+			return best.merge(mine)
 		})
 	}
-	_ = workers.Wait() // failures hold what went wrong
+	err = workers.Wait()
 	if len(failures) > 0 {
 		return TopResult{}, firstFailure(failures)
 	}
-	slices.SortFunc(best.rows, func(a, b Row) int { return order.compare(&a, &b) })
-	return TopResult{Rows: best.rows, Scanned: scanned, Matched: matched, Summary: s}, nil
+	if err != nil {
+		return TopResult{}, err
+	}
+	return TopResult{Rows: best.rows(), Scanned: scanned, Matched: matched, Summary: s}, nil
 }
 
 // firstFailure is the error of the lowest part.
@@ -175,13 +184,18 @@ func newOrder(keys []SortKey) (order, error) {
 }
 
 func (o order) compare(a, b *Row) int {
+	return cmp.Or(o.compareKeys(a, b), cmp.Compare(a.CaseID, b.CaseID))
+}
+
+// compareKeys compares by the columns alone.
+func (o order) compareKeys(a, b *Row) int {
 	av, bv := reflect.ValueOf(a).Elem(), reflect.ValueOf(b).Elem()
 	for _, key := range o {
 		if c := key.compare(av.Field(key.field), bv.Field(key.field)); c != 0 {
 			return c
 		}
 	}
-	return cmp.Compare(a.CaseID, b.CaseID)
+	return 0
 }
 
 func (k orderKey) compare(a, b reflect.Value) int {

@@ -424,7 +424,7 @@ func TestUnreadableStudies(t *testing.T) {
 		_, err := Load(Source{File: filepath.Join(dir, name)})
 		require.ErrorContains(t, err, filepath.Join(dir, name)+": "+want)
 	}
-	f("missing.yaml", "no such file\n  hint: check the path, or name one of the embedded studies: default, seed")
+	f("missing.yaml", "no such file\n  hint: check the path, or name one of the embedded studies: context-ladder, default, overnight, pick-8b-1T, seed")
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "folder.yaml"), 0o777))
 	f("folder.yaml", "is a directory\n  hint: name the study's YAML file")
 	// A gigabyte in one line, of which a megabyte is read.

@@ -224,7 +224,11 @@ func (s *state) printSweep(study *sweep.Study, a *sweepAnswer, shard sweep.Shard
 	if err != nil {
 		return err
 	}
-	top, err := d.Top(context.Background(), results.TopOptions{Where: fits, By: by, Columns: summaryColumns, Limit: 10, Concurrency: s.CPUs})
+	best := results.TopOptions{Where: fits, By: by, Columns: summaryColumns, Limit: 10, Concurrency: s.CPUs}
+	if best.Per = groupsOf(study); len(best.Per) > 0 {
+		best.Limit = 1
+	}
+	top, err := d.Top(context.Background(), best)
 	if err != nil {
 		return err
 	}
@@ -241,7 +245,11 @@ func (s *state) printSweep(study *sweep.Study, a *sweepAnswer, shard sweep.Shard
 		return err
 	}
 	fmt.Fprintf(s.Stdout, "\ndataset: %s (%s, %s)\n", study.Out.Dir, plural(a.Rows, "row"), inGiB(a.Bytes))
-	fmt.Fprintf(s.Stdout, "rank it: headroom top %s --where 'fits && micro_batch >= 4'\n", quoted(study.Out.Dir))
+	order := "--by cost_usd"
+	if study.Tokens == 0 {
+		order = "--by=-tokens_per_second_per_gpu"
+	}
+	fmt.Fprintf(s.Stdout, "rank it: headroom top %s --per accelerator %s\n", quoted(study.Out.Dir), order)
 	fmt.Fprintf(s.Stdout, "query it: duckdb -c %s\n", duckDBQuery(study.Out.Dir))
 	return nil
 }
@@ -253,6 +261,24 @@ func duckDBQuery(dir string) string {
 		return quoted(head + strings.ReplaceAll(dir, "'", "''") + tail)
 	}
 	return `"` + head + dir + tail + `"` // easier to change than with quotes inside of quotes
+}
+
+// groupsOf are the columns for each of whose values a sweep shows the best row: as
+// many axes as make a table that a person reads.
+func groupsOf(study *sweep.Study) (columns []string) {
+	const mostRows = 24
+	rows := 1
+	for _, axis := range []struct{ name, column string }{{"model", "model"}, {"context", "context_tokens"}, {"accelerator", "accelerator"}, {"gpus", "gpus"}} {
+		a := study.Axis(axis.name)
+		if a == nil || len(a.Values) < 2 {
+			continue
+		}
+		if rows *= len(a.Values); rows > mostRows {
+			break
+		}
+		columns = append(columns, axis.column)
+	}
+	return columns
 }
 
 // tellRun is the one summary line of a run, on standard error.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"unicode/utf8"
 
 	"headroom/results"
 
@@ -23,35 +24,40 @@ const defaultDir = "headroom.ds"
 // cheapest run of it first, or the fastest where nothing has a price.
 const bestOrder = "-parameters_total,cost_usd,-tokens_per_second_per_gpu,-headroom_bytes"
 
-// summaryColumns are shown when nobody says which. Of the plan those are left out
-// that say nothing in any of the rows.
+// summaryColumns are shown when nobody says which. Those that say nothing are left
+// out for people, and those that say the same in every row are said once.
 var summaryColumns = []string{
-	"case_id", "model", "accelerator", "recipe", "context_tokens", "micro_batch", "global_batch", "gpus",
-	"tp", "pp", "vpp", "cp", "ep", "dp", "zero", "recompute", "peak_bytes", "headroom_bytes", "step_seconds", "tokens_per_second_per_gpu", "mfu_causal", "cost_usd", "status",
+	"case_id", "model", "context_tokens", "accelerator", "gpus", "micro_batch", "global_batch",
+	"tp", "pp", "vpp", "cp", "ep", "dp", "zero", "recompute", "recipe", "profile",
+	"peak_bytes", "headroom_bytes", "step_seconds", "tokens_per_second_per_gpu", "mfu_causal", "cost_usd", "status",
 }
 
-// silent are the values with which a column of the plan says nothing.
+// silent are the settings among the summary columns, with the value that says
+// nothing.
 var silent = map[string]any{
 	"tp": int64(1), "pp": int64(1), "vpp": int64(1), "cp": int64(1), "ep": int64(1), "dp": int64(1), "zero": int64(0), "gpus": int64(1), "recompute": "none",
+	"model": nil, "context_tokens": nil, "accelerator": nil, "micro_batch": nil, "global_batch": nil, "recipe": nil, "profile": nil, "status": results.StatusFits,
 }
 
 func newTop(s *state) *cobra.Command {
-	var where, by, columns, format string
+	var where, by, per, columns, format string
 	var limit int
 	var list bool
 	cmd := &cobra.Command{
 		Use:   "top [DIR]",
 		Short: "Rank and filter the rows of a dataset",
 		Long: `top reads the committed parts of a dataset, keeps the rows that match a condition
-and prints the first of an order. Conditions are those of https://expr-lang.org on
-the columns (--list names them), with fits and the units KB … TB, KiB … TiB.`,
+and prints the first of an order, or the first of each group. Conditions are those of
+https://expr-lang.org on the columns (--list names them), with fits and the units
+KB … TB, KiB … TiB.`,
 		Example: `  headroom top                                   # the best rows of ` + defaultDir + `
+  headroom top runs.ds --per model --by cost_usd  # the cheapest fit of each model
   headroom top runs.ds --where 'fits && context_tokens >= 8192' --by price_usd_per_gpu_hour
   headroom top runs.ds --where 'status == "oom"' --by=-headroom_bytes --limit 5
   headroom top runs.ds --columns model,accelerator,peak_bytes --format csv > best.csv
   headroom top --list                            # every column, its unit and meaning`,
 		Args: atMost(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if list {
 				return s.printColumns()
 			}
@@ -64,6 +70,17 @@ the columns (--list names them), with fits and the units KB … TB, KiB … TiB.
 			}
 			if o.By, err = results.ParseSortKeys(by); err != nil {
 				return misuse(err, "headroom top --list shows the columns")
+			}
+			for name := range strings.SplitSeq(per, ",") {
+				if per != "" {
+					o.Per = append(o.Per, strings.TrimSpace(name))
+				}
+			}
+			if _, err := results.LookupColumns(o.Per...); err != nil {
+				return misuse(err, "headroom top --list shows the columns")
+			}
+			if len(o.Per) > 0 && !cmd.Flags().Changed("limit") {
+				o.Limit = 1
 			}
 			names, err := columnNames(columns)
 			if err != nil {
@@ -85,6 +102,9 @@ the columns (--list names them), with fits and the units KB … TB, KiB … TiB.
 				return err
 			}
 			top, err := d.Top(context.Background(), o)
+			if errors.Is(err, results.ErrTooManyGroups) {
+				return misuse(err, "")
+			}
 			if err != nil {
 				return err
 			}
@@ -94,11 +114,13 @@ the columns (--list names them), with fits and the units KB … TB, KiB … TiB.
 	f := cmd.Flags()
 	f.StringVar(&where, "where", "fits", "only rows for which the `CONDITION` holds; empty for all")
 	f.StringVar(&by, "by", bestOrder, "order by `COLUMN`[,COLUMN]…, a minus sign for the largest first")
+	f.StringVar(&per, "per", "", "the first rows of each `COLUMN`[,COLUMN]…, one each unless --limit says how many")
 	f.StringVar(&columns, "columns", "", "show `COLUMN`[,COLUMN]…, or all")
 	f.IntVarP(&limit, "limit", "n", 10, "show `N` rows")
 	f.StringVar(&format, "format", "text", "`FORMAT` of the table: text, markdown, csv or jsonl")
 	f.BoolVar(&list, "list", false, "list the columns with their units and meanings")
 	dynamic(cmd, "by", false, allColumns)
+	dynamic(cmd, "per", false, allColumns)
 	dynamic(cmd, "columns", false, allColumns)
 	fixed(cmd, "format", "text", "markdown", "csv", "jsonl")
 	return cmd
@@ -189,11 +211,22 @@ func (s *state) printRows(top *results.TopResult, names []string, trim bool) err
 	if err != nil {
 		return err
 	}
+	var common string
+	var hidden []string
 	if trim {
-		t = withoutSilent(t)
+		t, common = terse(t)
+		if s.Stdout.TTY {
+			t, hidden = narrow(t, s.Stdout.width())
+		}
 	}
 	if err := t.Write(s.Stdout, results.Text); err != nil {
 		return err
+	}
+	if common != "" {
+		fmt.Fprintf(s.Stdout, "in every row: %s\n", common)
+	}
+	if len(hidden) > 0 {
+		fmt.Fprintf(s.Stdout, "too wide for the terminal: %s\n", strings.Join(hidden, ", "))
 	}
 	fmt.Fprintf(s.Stdout, "%s of %s that match, of %s\n", thousands(int64(len(top.Rows))), thousands(top.Matched), plural(top.Scanned, "row"))
 	return nil
@@ -203,15 +236,19 @@ func (s *state) warnIncomplete(dir string, missing int) {
 	fmt.Fprintf(s.Stderr, "note: %s is incomplete, %s missing: headroom sweep with the same study continues it\n", dir, plural(int64(missing), "part"))
 }
 
-// withoutSilent leaves out the columns that say nothing in any row.
-func withoutSilent(t results.Table) results.Table {
-	keep := func(j int) bool {
-		quiet, known := silent[t.Columns[j].Name]
-		return !known || slices.ContainsFunc(t.Rows, func(r []any) bool { return r[j] != quiet })
-	}
-	out := results.Table{Rows: make([][]any, len(t.Rows))}
+// terse leaves out the columns that say nothing in any row, and says once what the
+// settings that are the same in every row are.
+func terse(t results.Table) (out results.Table, common string) {
+	out.Rows = make([][]any, len(t.Rows))
+	var said []string
 	for j, c := range t.Columns {
-		if !keep(j) {
+		quiet, setting := silent[c.Name]
+		same := !slices.ContainsFunc(t.Rows, func(r []any) bool { return r[j] != t.Rows[0][j] })
+		switch {
+		case same && t.Rows[0][j] == nil, setting && same && t.Rows[0][j] == quiet:
+			continue
+		case setting && same && len(t.Rows) > 1:
+			said = append(said, strings.ReplaceAll(c.Name, "_", " ")+" "+valueText(t.Rows[0][j]))
 			continue
 		}
 		out.Columns = append(out.Columns, c)
@@ -219,7 +256,44 @@ func withoutSilent(t results.Table) results.Table {
 			out.Rows[i] = append(out.Rows[i], t.Rows[i][j])
 		}
 	}
-	return out
+	return out, strings.Join(said, " · ")
+}
+
+// widthOrder are the summary columns that a narrow terminal does without, the first
+// ones first.
+var widthOrder = []string{
+	"profile", "recipe", "mfu_causal", "global_batch", "headroom_bytes", "tokens_per_second_per_gpu", "dp", "vpp", "step_seconds",
+	"zero", "recompute", "status", "ep", "cp", "micro_batch", "peak_bytes", "pp", "tp",
+}
+
+// narrow leaves columns out until the table is no wider than width.
+func narrow(t results.Table, width int) (out results.Table, hidden []string) {
+	for _, name := range widthOrder {
+		if tableWidth(&t) <= width {
+			break
+		}
+		j := slices.IndexFunc(t.Columns, func(c results.Column) bool { return c.Name == name })
+		if j < 0 {
+			continue
+		}
+		hidden = append(hidden, name)
+		t.Columns = slices.Delete(slices.Clone(t.Columns), j, j+1)
+		for i := range t.Rows {
+			t.Rows[i] = slices.Delete(slices.Clone(t.Rows[i]), j, j+1)
+		}
+	}
+	return t, hidden
+}
+
+// tableWidth is the width of the longest line of a table.
+func tableWidth(t *results.Table) int {
+	var b bytes.Buffer
+	_ = t.Write(&b, results.Text) // a buffer takes everything
+	widest := 0
+	for line := range strings.Lines(b.String()) {
+		widest = max(widest, utf8.RuneCountInString(strings.TrimSuffix(line, "\n")))
+	}
+	return widest
 }
 
 // jsonRows writes each row as an object, its columns in order and exact.
