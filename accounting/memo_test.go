@@ -87,5 +87,7 @@ func TestMemo(t *testing.T) {
 			draw[rapid.SampledFrom(names).Draw(t, "next")]()
 		}
 	})
-	require.Greater(t, possible*8, ruledOut, "too few cases can exist")
+	if !testing.Short() { // fewer draws may hold too few by chance
+		require.Greater(t, possible*8, ruledOut, "too few cases can exist")
+	}
 }
