@@ -56,14 +56,10 @@ func (m *Machine) reduce(g group, bytes float64) float64 {
 	}
 	rate, latency := m.rate(g)
 	if m.Switched && g.size >= 8 && g.inDomain(m) == g.size {
-		rate *= nvls
+		rate *= m.Calibration.NVLS
 	}
 	return latency + float64(2*bytes*float64(g.size-1)/float64(g.size))/rate
 }
-
-// nvls is the gain of all-reduce in the switch: 8×H100 and 8×H200 at 512 MiB reach
-// 445 and 460 GB/s against 335 for all-gather (efficiency.csv).
-const nvls = 1.33
 
 // exchange is the time of an all-to-all in which every rank sends bytes in all,
 // evenly over the group: copies of each token, so many of them. A token crosses
@@ -93,4 +89,36 @@ func (m *Machine) send(stride int64, bytes float64) float64 {
 		return float64(e.LinkLatency/2) + bytes/(m.PeerRate*e.Link)
 	}
 	return e.LinkLatency + bytes/(m.NetworkRate*m.Calibration.Network)
+}
+
+// A Collective is a kind of collective operation.
+type Collective uint8
+
+// Collectives.
+const (
+	AllGather     Collective = iota // and reduce-scatter
+	AllReduce                       // in the switch where that adds
+	AllReduceRing                   // a reduce-scatter and an all-gather
+	AllToAll
+)
+
+// String is the name in outputs.
+func (c Collective) String() string {
+	return [...]string{"all-gather", "all-reduce", "ring all-reduce", "all-to-all"}[c]
+}
+
+// CollectiveSeconds is the time of a collective of bytes over size ranks, stride
+// ranks apart, with nothing beside it. bytes is what each rank ends with
+// (all-gather), reduces or sends in all.
+func (m *Machine) CollectiveSeconds(c Collective, size, stride int64, bytes float64) float64 {
+	g := group{size, stride}
+	switch c {
+	case AllReduce:
+		return m.reduce(g, bytes)
+	case AllReduceRing:
+		return 2 * m.gather(g, bytes)
+	case AllToAll:
+		return m.exchange(g, bytes, 1)
+	}
+	return m.gather(g, bytes)
 }

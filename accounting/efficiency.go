@@ -5,12 +5,16 @@ import "math"
 // An Efficiency is the share of its printed rates that an architecture reaches
 // in kernels.
 type Efficiency struct {
-	Name         string
-	MatMul       [numFormats]float64 // large matrix products, of the format's peak; TF32 as 16 bits, MXFP8 as FP8
-	Attention    float64             // forward of fused attention, work under the mask only, of the 16-bit peak
-	AttentionBwd float64             // backward, which computes 2.5 times as much
-	Memory       float64             // streaming, of the printed bandwidth
-	Link         float64             // large rings, of the one-way scale-up rate
+	Name   string
+	MatMul [numFormats]float64 // large matrix products, of the format's peak; TF32 as 16 bits, MXFP8 as FP8
+	// Sustained is the rate of 16-bit products of training shapes in a running step,
+	// against large ones measured alone: power and caches are shared. Narrower
+	// formats draw less power for an operation and lose nothing.
+	Sustained    float64
+	Attention    float64 // forward of fused attention, work under the mask only, of the 16-bit peak
+	AttentionBwd float64 // backward, which computes 2.5 times as much
+	Memory       float64 // streaming, of the printed bandwidth
+	Link         float64 // large rings, of the one-way scale-up rate
 	// LinkLatency is the time of an empty collective of two ranks in one domain and
 	// LinkHop what each further rank adds, seconds.
 	LinkLatency, LinkHop float64
@@ -55,13 +59,30 @@ func (m *Machine) product(rows, n, k float64, narrow bool) float64 {
 	if narrow && m.Format >= FormatFP8 {
 		bytes = 1
 	}
-	busy := 2 * rows * n * k * ramp / (peak * m.clock() * m.efficiency().MatMul[format])
+	share := m.efficiency().MatMul[format]
+	if format == Format16 {
+		share *= m.efficiency().Sustained
+	}
+	busy := 2 * rows * n * k * ramp / (peak * m.clock() * share)
 	traffic := (float64(bytes*(float64(rows*k)+float64(k*n))) + float64(2*rows*n)) / m.stream()
 	return math.Max(busy, traffic)
 }
 
+// ProductSeconds is the time of one matrix product rows×k by k×n, in the recipe's
+// narrow format or in 16 bits; alone, or in a training step.
+func (m *Machine) ProductSeconds(rows, n, k float64, narrow, alone bool) float64 {
+	t := m.product(rows, n, k, narrow)
+	if alone && !narrow {
+		t *= m.efficiency().Sustained
+	}
+	return t
+}
+
 // stream is the bandwidth that streaming kernels reach, bytes a second.
 func (m *Machine) stream() float64 { return m.MemoryRate * m.efficiency().Memory }
+
+// StreamSeconds is the time of reading and writing so many bytes of memory.
+func (m *Machine) StreamSeconds(bytes float64) float64 { return bytes / m.stream() }
 
 func (m *Machine) efficiency() *Efficiency { return &m.Calibration.Architectures[m.arch] }
 

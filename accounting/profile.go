@@ -50,7 +50,10 @@ type Profile struct {
 	// without one kernel for permutation, padding and quantisation, and with the
 	// exchange of tokens less hidden.
 	EarlyMoE bool
-	memory   memoryRules
+	// EarlyKernels says that whatever is bound by memory runs as in releases before
+	// 2025.
+	EarlyKernels bool
+	memory       memoryRules
 }
 
 // working is what the backward of a section holds at its widest beside the saved
@@ -140,7 +143,7 @@ func (p *Profile) recomputes(r Recompute) bool {
 
 // profiles is the registry, in the order people are shown.
 func profiles() []*Profile {
-	return []*Profile{&megatronProfile, &fsdp2Profile, &torchEagerProfile, &megatron2023Profile, &fsdp2In2024Profile, &megatron2025Profile, &deepspeedProfile, &megatronDeepspeedProfile, &internevoProfile, &seedProfile}
+	return []*Profile{&megatronProfile, &fsdp2Profile, &torchEagerProfile, &megatron2023Profile, &fsdp2In2024Profile, &megatron2025Profile, &megatron2024Profile, &deepspeedProfile, &megatronDeepspeedProfile, &internevoProfile, &seedProfile}
 }
 
 // ProfileNames lists the framework profiles.

@@ -39,25 +39,34 @@ var megatron2025Profile = func() Profile {
 	return p
 }()
 
+// megatron2024Profile is the year before that.
+var megatron2024Profile = func() Profile {
+	p := megatron2025Profile
+	p.Name, p.EarlyKernels = "megatron-2024", true
+	p.Summary = "Megatron-Core and TransformerEngine before 2025: the same memory, slower kernels"
+	return p
+}()
+
 // megatron2023Profile is the same before SwiGLU and rotary positions were fused:
 // 20 + 8r bytes a token and width instead of 14 + 6k + 6r. Flash attention takes
 // contiguous copies of q, k and v and its output is copied back to [s, b, d]; SiLU
 // keeps its output apart; the TorchScript of bias, dropout and residual keeps its
 // masks even where dropout is 0.
 var megatron2023Profile = Profile{
-	Name:      "megatron-2023",
-	Summary:   "Megatron-LM of 2023: unfused SwiGLU and RMSNorm",
-	Precision: "bf16-mixed",
-	Optimizer: "adamw",
-	Attention: Flash,
-	ZeRO:      1,
-	MaxZeRO:   1,
-	Parallel:  true,
-	Modules:   CoreAttention,
-	Blocks:    true,
-	Saved:     func(m *arch.Model, r Recipe, s *Section) { megatronSaved(m, r, s, true) },
-	Work:      func(_ *arch.Model, r Recipe, s *Section) []Tensor { return megatronWork(r, s, false) },
-	memory:    memoryRules{style: styleBuffers, runtime: megatronRuntime, vocabMultiple: megatronVocabMultiple},
+	Name:         "megatron-2023",
+	Summary:      "Megatron-LM of 2023: unfused SwiGLU and RMSNorm",
+	Precision:    "bf16-mixed",
+	Optimizer:    "adamw",
+	Attention:    Flash,
+	ZeRO:         1,
+	MaxZeRO:      1,
+	EarlyKernels: true,
+	Parallel:     true,
+	Modules:      CoreAttention,
+	Blocks:       true,
+	Saved:        func(m *arch.Model, r Recipe, s *Section) { megatronSaved(m, r, s, true) },
+	Work:         func(_ *arch.Model, r Recipe, s *Section) []Tensor { return megatronWork(r, s, false) },
+	memory:       memoryRules{style: styleBuffers, runtime: megatronRuntime, vocabMultiple: megatronVocabMultiple},
 }
 
 func megatronSaved(m *arch.Model, r Recipe, s *Section, unfused bool) {

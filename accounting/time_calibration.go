@@ -7,6 +7,8 @@ type Calibration struct {
 	Architectures [numArchitectures]Efficiency
 	Stacks        [numStacks]Stack
 
+	// NVLS is the gain of an all-reduce in a switch that adds.
+	NVLS float64
 	// LastWave is the part of a wave of output tiles that is lost at the end of a
 	// product, and TileFill the k that a tile takes to fill its pipeline in 16 bits.
 	LastWave, TileFill float64
@@ -38,6 +40,8 @@ type Calibration struct {
 	// EarlyMoE is the time of routed feed-forwards in Megatron-Core before its
 	// releases of mid-2026 against now.
 	EarlyMoE float64
+	// EarlyKernels is the same for operations bound by memory before 2025.
+	EarlyKernels float64
 }
 
 // A Stack is what a framework's code adds to the hardware's time.
@@ -80,6 +84,8 @@ const (
 	archAmpere
 	archHopper
 	archBlackwell
+	archAda
+	archBlackwellRTX
 	archCDNA3
 	archOther
 	numArchitectures
@@ -113,13 +119,22 @@ func architectureOf(name string) (a architecture, inherited bool) {
 	case "pascal", "turing":
 		return archVolta, true
 	case "ada":
-		return archAmpere, true
-	case "blackwell-rtx", "rubin":
+		return archAda, true
+	case "blackwell-rtx":
+		return archBlackwellRTX, true
+	case "rubin":
 		return archBlackwell, true
 	case "cdna3", "cdna4", "cdna2", "cdna", "cdna5":
 		return archCDNA3, true
 	}
 	return archOther, true
+}
+
+// KnownArchitecture says that an architecture, as the catalog names it, has
+// constants of its own or a relative's.
+func KnownArchitecture(name string) bool {
+	a, _ := architectureOf(name)
+	return a != archOther
 }
 
 // stack is the one a case runs on: its profile's, in the generation before
@@ -142,18 +157,27 @@ func (l *Ledger) stack() stackID {
 	return stackMegatron
 }
 
-// Prior is what is known before any training run is looked at: shares and
-// latencies of kernels and collectives measured alone, and plain guesses where
-// there is no measurement, with their uncertainty in [Calibration.Constants].
+// Prior is what is known before any training run is looked at: [Guess], with the
+// constants of kernels and collectives as they were measured alone.
 func Prior() *Calibration {
+	c := Guess()
+	c.set(kernels)
+	return c
+}
+
+// Guess is what is known before any measurement, with its uncertainty in
+// [Calibration.Constants].
+func Guess() *Calibration {
 	return &Calibration{
 		Architectures: [numArchitectures]Efficiency{
-			archVolta:     {Name: "volta", MatMul: shares(0.70, 0, 0), Attention: 0.35, AttentionBwd: 0.3, Memory: 0.85, Link: 0.72, LinkLatency: 40e-6, LinkHop: 5e-6},
-			archAmpere:    {Name: "ampere", MatMul: shares(0.80, 0, 0), Attention: 0.55, AttentionBwd: 0.45, Memory: 0.84, Link: 0.72, LinkLatency: 30e-6, LinkHop: 5e-6},
-			archHopper:    {Name: "hopper", MatMul: shares(0.74, 0.64, 0), Attention: 0.55, AttentionBwd: 0.42, Memory: 0.88, Link: 0.77, LinkLatency: 20e-6, LinkHop: 2e-6},
-			archBlackwell: {Name: "blackwell", MatMul: shares(0.70, 0.60, 0.56), Attention: 0.45, AttentionBwd: 0.38, Memory: 0.86, Link: 0.70, LinkLatency: 25e-6, LinkHop: 6e-6},
-			archCDNA3:     {Name: "cdna3", MatMul: shares(0.55, 0.45, 0.35), Attention: 0.35, AttentionBwd: 0.27, Memory: 0.80, Link: 0.70, LinkLatency: 30e-6, LinkHop: 5e-6},
-			archOther:     {Name: "other", MatMul: shares(0.70, 0.55, 0.40), Attention: 0.40, AttentionBwd: 0.32, Memory: 0.85, Link: 0.70, LinkLatency: 30e-6, LinkHop: 5e-6},
+			archVolta:        {Name: "volta", MatMul: shares(0.70, 0, 0), Sustained: 0.95, Attention: 0.35, AttentionBwd: 0.3, Memory: 0.85, Link: 0.72, LinkLatency: 40e-6, LinkHop: 5e-6},
+			archAmpere:       {Name: "ampere", MatMul: shares(0.80, 0, 0), Sustained: 0.92, Attention: 0.55, AttentionBwd: 0.45, Memory: 0.84, Link: 0.72, LinkLatency: 30e-6, LinkHop: 5e-6},
+			archHopper:       {Name: "hopper", MatMul: shares(0.74, 0.64, 0), Sustained: 0.92, Attention: 0.55, AttentionBwd: 0.42, Memory: 0.88, Link: 0.77, LinkLatency: 20e-6, LinkHop: 2e-6},
+			archBlackwell:    {Name: "blackwell", MatMul: shares(0.70, 0.60, 0.56), Sustained: 0.8, Attention: 0.45, AttentionBwd: 0.38, Memory: 0.86, Link: 0.70, LinkLatency: 25e-6, LinkHop: 6e-6},
+			archAda:          {Name: "ada", MatMul: shares(0.65, 0.5, 0), Sustained: 0.9, Attention: 0.5, AttentionBwd: 0.4, Memory: 0.88, Link: 0.3, LinkLatency: 40e-6, LinkHop: 10e-6},
+			archBlackwellRTX: {Name: "blackwell-rtx", MatMul: shares(0.80, 0.7, 0.65), Sustained: 0.9, Attention: 0.5, AttentionBwd: 0.4, Memory: 0.85, Link: 0.4, LinkLatency: 40e-6, LinkHop: 10e-6},
+			archCDNA3:        {Name: "cdna3", MatMul: shares(0.55, 0.45, 0.35), Sustained: 0.9, Attention: 0.35, AttentionBwd: 0.27, Memory: 0.80, Link: 0.70, LinkLatency: 30e-6, LinkHop: 5e-6},
+			archOther:        {Name: "other", MatMul: shares(0.70, 0.55, 0.40), Sustained: 0.9, Attention: 0.40, AttentionBwd: 0.32, Memory: 0.85, Link: 0.70, LinkLatency: 30e-6, LinkHop: 5e-6},
 		},
 		Stacks: [numStacks]Stack{
 			stackMegatron:         {Name: "megatron", Gather: 0.8, Launch: 6e-6, KernelsForward: 20, KernelsBackward: 40, KernelsMoE: 40, Elementwise: 1.3, TPExposed: 0.7, EPExposed: 0.8, PPExposed: 0.6, DPHidden: 0.8, Step: 20e-3, Optimizer: 1.2},
@@ -163,10 +187,11 @@ func Prior() *Calibration {
 			stackDeepSpeedUnfused: {Name: "deepspeed-unfused", Gather: 0.3, Launch: 22e-6, KernelsForward: 40, KernelsBackward: 80, KernelsMoE: 60, Elementwise: 1.5, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.3, Step: 20e-3, Optimizer: 1.5},
 			stackEager:            {Name: "torch-eager", Gather: 0.8, EarlyStop: true, Launch: 8e-6, KernelsForward: 45, KernelsBackward: 90, KernelsMoE: 80, Elementwise: 1.3, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.7, Step: 10e-3, Optimizer: 2},
 		},
+		NVLS:     1.3,
 		LastWave: 0.5, TileFill: 150, Grouped: 0.65, AttentionRamp: 300, AttentionWidth: 0.4,
 		Network: 0.8, NetworkLatency: 60e-6, NetworkHop: 5e-6, Power: 0.7, Straggler: 0.004,
-		Cast:      [numFormats]float64{FormatFP8: 4, FormatMXFP8: 5, FormatFP4: 6},
-		EarlyMoE:  1.2,
+		Cast:     [numFormats]float64{FormatFP8: 4, FormatMXFP8: 5, FormatFP4: 6},
+		EarlyMoE: 1.2, EarlyKernels: 1.2,
 		BandDense: 0.2, BandMoE: 0.35, BandNew: 0.4,
 	}
 }

@@ -8,6 +8,8 @@ type Constant struct {
 	Value  *float64
 	Spread float64 // uncertainty of the prior, as a natural logarithm; 0 = set from residuals, not fitted
 	Share  bool    // between 0 and 1
+	Kernel bool    // its prior is fitted on kernels and collectives measured alone
+	Alone  bool    // and training runs do not move it
 	Source string  // of the prior
 }
 
@@ -17,20 +19,30 @@ func (c *Calibration) Constants() []Constant {
 	var out []Constant
 	add := func(name string, value *float64, spread float64, share bool, source string) {
 		if *value > 0 {
-			out = append(out, Constant{name, value, spread, share, source})
+			out = append(out, Constant{Name: name, Value: value, Spread: spread, Share: share, Source: source})
+		}
+	}
+	kernel := func(name string, value *float64, spread float64, share bool, source string) {
+		add(name, value, spread, share, source)
+		if *value > 0 {
+			out[len(out)-1].Kernel = true
 		}
 	}
 	for i := range c.Architectures {
 		e := &c.Architectures[i]
-		add(e.Name+".matmul_16bit", &e.MatMul[Format16], 0.10, true, "8192³ and median training shapes, efficiency.csv")
-		add(e.Name+".matmul_fp8", &e.MatMul[FormatFP8], 0.15, true, "8192³ in fp8, efficiency.csv")
-		add(e.Name+".matmul_fp4", &e.MatMul[FormatFP4], 0.15, true, "8192³ in nvfp4, efficiency.csv, of at most twice the fp8 peak")
+		kernel(e.Name+".matmul_16bit", &e.MatMul[Format16], 0.08, true, "8192³, median of training and the 99th percentile of shapes in 16 bits, efficiency.csv")
+		kernel(e.Name+".sustained", &e.Sustained, 0.05, true, "median products of training on A100 PCIe and B200 against those measured alone, efficiency.csv; elsewhere a guess")
+		if n := len(out) - 1; e.Sustained > 0 {
+			out[n].Alone = true
+		}
+		kernel(e.Name+".matmul_fp8", &e.MatMul[FormatFP8], 0.10, true, "the same in fp8, with one scale or in blocks")
+		kernel(e.Name+".matmul_fp4", &e.MatMul[FormatFP4], 0.10, true, "the same in nvfp4, of at most twice the fp8 peak")
 		add(e.Name+".attention", &e.Attention, 0.20, true, "median fused attention of training shapes, efficiency.csv, causal work only")
 		add(e.Name+".attention_backward", &e.AttentionBwd, 0.20, true, "the same, backward")
 		add(e.Name+".memory", &e.Memory, 0.03, true, "matrix-vector products over 1 GB of weights, efficiency.csv")
-		add(e.Name+".link", &e.Link, 0.05, true, "ring collectives of 512 MiB on 8 devices, efficiency.csv")
-		add(e.Name+".link_latency_seconds", &e.LinkLatency, 0.3, false, "ring collectives of 16 MiB, efficiency.csv")
-		add(e.Name+".link_hop_seconds", &e.LinkHop, 0.3, false, "ring collectives of 16 MiB on 2, 4 and 8 devices, efficiency.csv")
+		kernel(e.Name+".link", &e.Link, 0.05, true, "ring collectives of 512 MiB on 8 devices, efficiency.csv")
+		kernel(e.Name+".link_latency_seconds", &e.LinkLatency, 0.3, false, "ring collectives of 16 MiB, efficiency.csv")
+		kernel(e.Name+".link_hop_seconds", &e.LinkHop, 0.3, false, "ring collectives of 16 MiB on 2, 4 and 8 devices, efficiency.csv")
 	}
 	for i := range c.Stacks {
 		s := &c.Stacks[i]
@@ -44,19 +56,21 @@ func (c *Calibration) Constants() []Constant {
 		add(s.Name+".step_seconds", &s.Step, 0.7, false, "guess: tens of milliseconds")
 		add(s.Name+".optimizer", &s.Optimizer, 0.3, false, "1 = each state passes once")
 	}
-	add("last_wave", &c.LastWave, 0.3, true, "half a wave is lost on average")
-	add("tile_fill", &c.TileFill, 0.4, false, "a few main-loop iterations of 64")
-	add("grouped", &c.Grouped, 0.15, true, "grouped against dense products of training shapes, efficiency.csv: 0.62 on B200, 0.90 on A100")
+	kernel("nvls", &c.NVLS, 0.1, false, "all-reduce against all-gather on 8 H100 and H200, efficiency.csv")
+	kernel("last_wave", &c.LastWave, 0.3, true, "half a wave is lost on average")
+	kernel("tile_fill", &c.TileFill, 0.4, false, "a few main-loop iterations of 64")
+	kernel("grouped", &c.Grouped, 0.15, true, "grouped against dense products of training shapes, efficiency.csv: 0.62 on B200, 0.90 on A100")
 	add("attention_ramp_tokens", &c.AttentionRamp, 0.4, false, "a few tiles of 128")
 	add("attention_width", &c.AttentionWidth, 0.5, false, "guess: half the width costs a quarter")
-	add("network", &c.Network, 0.1, true, "32 B200 over 4 nodes, efficiency.csv: 0.95; 0.74 to 0.97 of the wire elsewhere")
-	add("network_latency_seconds", &c.NetworkLatency, 0.4, false, "32 B200 over 4 nodes, small messages, efficiency.csv")
-	add("network_hop_seconds", &c.NetworkHop, 0.7, false, "guess: microseconds a switch and a host")
+	kernel("network", &c.Network, 0.1, true, "32 B200 over 4 nodes, efficiency.csv: 0.95; 0.74 to 0.97 of the wire elsewhere")
+	kernel("network_latency_seconds", &c.NetworkLatency, 0.4, false, "32 B200 over 4 nodes, small messages, efficiency.csv")
+	kernel("network_hop_seconds", &c.NetworkHop, 0.7, false, "guess: microseconds a switch and a host")
 	add("straggler", &c.Straggler, 0.7, false, "guess: half a percent a doubling")
-	add("power", &c.Power, 0.3, false, "between 0.5 and 1 of dynamic power laws")
+	kernel("power", &c.Power, 0.3, false, "between 0.5 and 1 of dynamic power laws")
 	add("fp8_cast_bytes", &c.Cast[FormatFP8], 0.3, false, "16-bit read, two 8-bit writes")
 	add("mxfp8_cast_bytes", &c.Cast[FormatMXFP8], 0.3, false, "16-bit read for the scales along rows and along columns, two 8-bit writes")
 	add("fp4_cast_bytes", &c.Cast[FormatFP4], 0.3, false, "a 16-bit pass for the transform, one for the scales, two 4-bit writes")
+	add("early_kernels", &c.EarlyKernels, 0.15, false, "the same tables of NeMo from one release to the next")
 	add("early_moe", &c.EarlyMoE, 0.15, false, "releases of one configuration in Megatron-Bridge's tables differ by 5 to 50 %")
 	add("band_dense", &c.BandDense, 0, false, "residuals with the run's project left out")
 	add("band_moe", &c.BandMoE, 0, false, "residuals with the run's project left out")
@@ -64,18 +78,29 @@ func (c *Calibration) Constants() []Constant {
 	return out
 }
 
-// shipped is the prior with the fitted constants in place.
-var shipped = func() Calibration {
-	c := *Prior()
+// A fittedValue is a constant that measurements set.
+type fittedValue struct {
+	name  string
+	value float64
+}
+
+// set puts the values in place of the constants of those names.
+func (c *Calibration) set(values []fittedValue) {
 	constants := c.Constants()
-	for _, f := range fitted {
+	for _, f := range values {
 		for i := range constants {
 			if constants[i].Name == f.name {
 				*constants[i].Value = f.value
 			}
 		}
 	}
-	return c
+}
+
+// shipped is the prior with the constants fitted on training runs in place.
+var shipped = func() Calibration {
+	c := Prior()
+	c.set(fitted)
+	return *c
 }()
 
 // Shipped returns a copy of the calibration in use.

@@ -67,6 +67,7 @@ type unitContext struct {
 	local  float64 // of those, on one rank of the sequence-parallel region
 	bytes  float64 // an activation value
 	passes *passes
+	early  float64 // factor of operations bound by memory
 	tp     group
 	cp     group
 	ep     group
@@ -77,7 +78,10 @@ type unitContext struct {
 func (c *Compiled) unitContext(x *Setting, m *Machine) unitContext {
 	p := &x.Plan
 	u := unitContext{m: m, x: x, r: &c.Ledger.Recipe, stack: &m.Calibration.Stacks[c.Ledger.stack()]}
-	u.passes = &fusedPasses
+	u.passes, u.early = &fusedPasses, 1
+	if c.Ledger.Profile.EarlyKernels && u.r.Attention == Flash {
+		u.early = m.Calibration.EarlyKernels
+	}
 	if x := c.Ledger.Profile.passes; x != nil && !u.r.Compile {
 		u.passes = x
 	}
@@ -167,7 +171,7 @@ func (u *unitContext) linear(f, b *passTime, rows, n, k float64, narrow bool) {
 
 // stream adds traffic of values elements, passed over so many times.
 func (u *unitContext) stream(p *passTime, elements, times float64) {
-	p.elementwise += elements * float64(times*u.bytes) * u.stack.Elementwise / u.m.stream()
+	p.elementwise += elements * float64(times*u.bytes) * u.stack.Elementwise * u.early / u.m.stream()
 }
 
 func (u *unitContext) attention(l *arch.Layer, cs *compiledSection, f, b *passTime) {

@@ -1,11 +1,7 @@
 package validate
 
 import (
-	"cmp"
 	"math"
-	"slices"
-
-	"gonum.org/v1/gonum/mat"
 
 	"headroom/accounting"
 )
@@ -63,128 +59,32 @@ func weigh(all []trainingRun) {
 	}
 }
 
-const (
-	// noise is the error below which residuals count as squares, above it as
-	// absolute values: repeated measurements differ by 1 to 7 %.
-	noise = 0.07
-	// priorWeight is the weight of one constant's prior against one family.
-	priorWeight = 0.004
-	step        = 0.02 // of the numerical derivative, as a natural logarithm
-)
+// noise is the error below which residuals count as squares, above it as
+// absolute values: repeated measurements differ by 1 to 7 %.
+const noise = 0.07
 
-// Calibrate fits the time model's constants to measured runs: the weighted sum
-// of a robust loss of ln(predicted/measured), plus for every constant its
-// squared distance from its prior in units of the prior's spread. Constants move
-// in their logarithm; shares stay below 1. Gauss-Newton with the weights of the
-// robust loss renewed at every iteration, damped where a step would not lower it.
+// runSpread frees the constants that training runs may move.
+func runSpread(c accounting.Constant) float64 {
+	if c.Alone {
+		return 0
+	}
+	return c.Spread
+}
+
+// Calibrate fits the time model's constants to measured runs.
 func Calibrate(all []trainingRun) *accounting.Calibration {
-	prior := accounting.Prior()
-	c := accounting.Prior()
-	free := func(all []accounting.Constant) []accounting.Constant {
-		return slices.DeleteFunc(all, func(c accounting.Constant) bool { return c.Spread == 0 })
-	}
-	base, at := free(prior.Constants()), free(c.Constants())
-	n := len(at)
-	x := make([]float64, n) // ln(value/prior)/spread
-	apply := func(x []float64) {
-		for i := range at {
-			v := *base[i].Value * math.Exp(x[i]*at[i].Spread)
-			if at[i].Share {
-				v = math.Min(v, 1)
-			}
-			*at[i].Value = v
-		}
-	}
-	residuals := func() []float64 {
-		out := make([]float64, len(all))
-		for i := range all {
-			out[i] = math.Log(all[i].predict(c) / all[i].seconds)
-		}
-		return out
-	}
-	loss := func(x, res []float64) float64 {
-		var sum float64
-		for i, r := range res {
-			sum += all[i].weight * noise * (math.Sqrt(1+r*r/(noise*noise)) - 1)
-		}
-		for _, v := range x {
-			sum += priorWeight * v * v / 2
-		}
-		return sum
-	}
-	apply(x)
-	res := residuals()
-	best := loss(x, res)
-	damping := 1e-3
-	for range 60 {
-		jac := mat.NewDense(len(all), n, nil)
-		for j := range n {
-			y := append([]float64(nil), x...)
-			y[j] += step / at[j].Spread
-			apply(y)
-			moved := residuals()
+	p := problem{
+		prior: accounting.Prior, spread: runSpread, noise: noise,
+		residuals: func(c *accounting.Calibration, out []float64) {
 			for i := range all {
-				jac.Set(i, j, (moved[i]-res[i])/(step/at[j].Spread))
+				out[i] = math.Log(all[i].predict(c) / all[i].seconds)
 			}
-		}
-		// Normal equations with the robust weights; the prior makes them definite.
-		normal := mat.NewSymDense(n, nil)
-		gradient := mat.NewVecDense(n, nil)
-		for i, r := range res {
-			w := all[i].weight / (noise * math.Sqrt(1+r*r/(noise*noise)))
-			row := jac.RawRowView(i)
-			for j := range n {
-				gradient.SetVec(j, gradient.AtVec(j)+w*r*row[j])
-				for k := j; k < n; k++ {
-					normal.SetSym(j, k, normal.At(j, k)+w*row[j]*row[k])
-				}
-			}
-		}
-		for j := range n {
-			gradient.SetVec(j, gradient.AtVec(j)+priorWeight*x[j])
-			normal.SetSym(j, j, normal.At(j, j)+priorWeight)
-		}
-		improved := false
-		for range 8 {
-			damped := mat.NewSymDense(n, nil)
-			damped.CopySym(normal)
-			for j := range n {
-				damped.SetSym(j, j, normal.At(j, j)*(1+damping))
-			}
-			var chol mat.Cholesky
-			if !chol.Factorize(damped) {
-				damping *= 10
-				continue
-			}
-			var delta mat.VecDense
-			if err := chol.SolveVecTo(&delta, gradient); err != nil {
-				damping *= 10
-				continue
-			}
-			y := append([]float64(nil), x...)
-			for j := range n {
-				y[j] -= delta.AtVec(j)
-				// Past three spreads the prior says no.
-				y[j] = math.Max(-3, math.Min(3, y[j]))
-				if at[j].Share { // hold shares at their bound, so that they can come back
-					y[j] = math.Min(y[j], -math.Log(*base[j].Value)/at[j].Spread)
-				}
-			}
-			apply(y)
-			moved := residuals()
-			if l := loss(y, moved); l < best {
-				improved = best-l > 1e-7
-				x, res, best = y, moved, l
-				damping = math.Max(damping/5, 1e-6)
-				break
-			}
-			damping *= 5
-		}
-		if !improved {
-			break
-		}
+		},
 	}
-	apply(x)
+	for i := range all {
+		p.weights = append(p.weights, all[i].weight)
+	}
+	c, _ := p.solve()
 	return c
 }
 
@@ -240,24 +140,6 @@ func bands(c *accounting.Calibration, all []trainingRun, families, architectures
 
 // coverage is the share of runs that an error bar is to hold.
 const coverage = 0.8
-
-type weighted struct{ value, weight float64 }
-
-// weightedQuantile is the smallest value that has at least the share p of the
-// weight at or below it.
-func weightedQuantile(x []weighted, p float64) float64 {
-	slices.SortFunc(x, func(a, b weighted) int { return cmp.Compare(a.value, b.value) })
-	var total, sum float64
-	for _, v := range x {
-		total += v.weight
-	}
-	for _, v := range x {
-		if sum += v.weight; sum >= p*total {
-			return v.value
-		}
-	}
-	return 0
-}
 
 func (r *trainingRun) moe() bool { return routed(r.e.Case.Model) }
 

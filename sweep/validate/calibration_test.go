@@ -57,7 +57,7 @@ func TestHoldout(t *testing.T) {
 	}
 	t.Logf("%.0f %% of unseen runs inside the error bars", 100*h.Coverage)
 	if *update {
-		require.NoError(t, os.WriteFile(fittedFile, fittedSource(t, h.Calibration), 0o644))
+		require.NoError(t, os.WriteFile(fittedFile, fittedSource(t, "fitted", "published runs", "TestCalibration", accounting.Prior(), h.Calibration, func(accounting.Constant) bool { return true }), 0o644))
 		return
 	}
 	want := h.Calibration.Constants()
@@ -91,23 +91,21 @@ func describe(name string, s Summary) string {
 	return b.String()
 }
 
-// fittedSource writes the constants that moved, to four digits.
-func fittedSource(t *testing.T, c *accounting.Calibration) []byte {
+// fittedSource writes the constants that want selects, to four digits, as the
+// variable name of package accounting.
+func fittedSource(t *testing.T, name, on, test string, prior, c *accounting.Calibration, want func(accounting.Constant) bool) []byte {
 	t.Helper()
 	var b strings.Builder
-	b.WriteString(`package accounting
+	fmt.Fprintf(&b, `package accounting
 
-// fitted holds the constants that published runs moved from their prior. It is
-// written by the test TestCalibration of headroom/sweep/validate, run with
-// -update; that test holds it to the fit.
-var fitted = []struct {
-	name  string
-	value float64
-}{
-`)
-	prior := accounting.Prior().Constants()
+// %s holds the constants that %s moved from their prior.
+// It is written by the test %s of headroom/sweep/validate, run with -update; that
+// test holds it to the fit.
+var %s = []fittedValue{
+`, name, on, test, name)
+	before := prior.Constants()
 	for i, x := range c.Constants() {
-		if x.Spread == 0 || math.Abs(*x.Value / *prior[i].Value - 1) > 0.003 {
+		if want(x) && (x.Spread == 0 || math.Abs(*x.Value / *before[i].Value - 1) > 0.003) {
 			fmt.Fprintf(&b, "\t{%q, %.4g},\n", x.Name, *x.Value)
 		}
 	}

@@ -150,8 +150,8 @@ func (m *Measurement) Trial() (*Trial, error) {
 		sp := false
 		o.SP = &sp
 	}
-	if o.Profile == "megatron" && routed(o.Model) && m.release() < fasterMoE {
-		o.Profile = "megatron-2025"
+	if o.Profile == "megatron" {
+		o.Profile = m.megatron(routed(o.Model))
 	}
 	if pack := m.packed(); pack > 0 {
 		t.Packed = pack
@@ -163,6 +163,18 @@ func (m *Measurement) Trial() (*Trial, error) {
 // fasterMoE is the first release of NVIDIA's containers whose routed layers are
 // those of profile megatron; earlier ones are megatron-2025's.
 const fasterMoE = 26.06
+
+// megatron is the profile of Megatron-Core at the time of the run.
+func (m *Measurement) megatron(routed bool) string {
+	year, err := strconv.Atoi(m.Year[max(len(m.Year)-4, 0):]) // of 2023-2024 the latter
+	switch {
+	case err == nil && year < 2025:
+		return "megatron-2024"
+	case routed && m.release() < fasterMoE:
+		return "megatron-2025"
+	}
+	return "megatron"
+}
 
 var releaseNote = regexp.MustCompile(`release (\d\d\.\d\d)`)
 
