@@ -123,6 +123,14 @@ func (c *Cursor) Skip(k int) int64 {
 	return skipped
 }
 
+// GoTo makes Next go on from case i, anywhere in the grid, up to the cursor's end.
+func (c *Cursor) GoTo(i int64) {
+	if i < 0 || i > c.grid.Len() {
+		panic(fmt.Sprintf("grids: case %d of a grid of %d", i, c.grid.Len()))
+	}
+	c.next, c.changed = i, -1
+}
+
 // Index is the number of the current case.
 func (c *Cursor) Index() int64 { return c.at }
 

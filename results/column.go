@@ -3,10 +3,10 @@ package results
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"reflect"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"headroom/internal/suggest"
 )
@@ -87,23 +87,29 @@ func (c *Column) Value(row *Row) any {
 	}
 }
 
-// floatFields are the fields that must hold finite numbers.
-var floatFields = func() (fields []int) {
-	for _, c := range columns {
-		if c.Type == "float64" {
-			fields = append(fields, c.field)
+// floatFields are the columns that must hold finite numbers, and where a row has
+// them.
+var floatFields = func() (fields []floatField) {
+	for i := range columns {
+		if c := &columns[i]; c.Type == "float64" {
+			fields = append(fields, floatField{c, reflect.TypeFor[Row]().Field(c.field).Offset})
 		}
 	}
 	return fields
 }()
 
+type floatField struct {
+	column *Column
+	offset uintptr
+}
+
 // checkFinite reports a NaN or an infinity: readers disagree about both, so they
 // must be classified by status before they reach a row.
 func checkFinite(row *Row) error {
-	v := reflect.ValueOf(row).Elem()
-	for _, i := range floatFields {
-		if x := v.Field(i).Float(); math.IsNaN(x) || math.IsInf(x, 0) {
-			return fmt.Errorf("results: case %d: %s is %v; a row holds finite numbers only", row.CaseID, columns[i].Name, x)
+	for i := range floatFields {
+		f := &floatFields[i]
+		if x := *(*float64)(unsafe.Add(unsafe.Pointer(row), f.offset)); x-x != 0 { // NaN − NaN and ∞ − ∞ are NaN
+			return fmt.Errorf("results: case %d: %s is %v; a row holds finite numbers only", row.CaseID, f.column.Name, x)
 		}
 	}
 	return nil

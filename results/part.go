@@ -131,6 +131,16 @@ type PartWriter struct {
 // Write adds an evaluated case to the part, as a row. The row is copied. Case
 // ids must rise and lie in the part's range, floats must be finite.
 func (w *PartWriter) Write(row *Row) error {
+	if err := w.WriteCounted(row); err != nil {
+		return err
+	}
+	w.count(row.Status, row.Reason)
+	return nil
+}
+
+// WriteCounted is Write for a case that [PartWriter.Drop] has counted: rows that
+// are chosen when all cases of the part are known.
+func (w *PartWriter) WriteCounted(row *Row) error {
 	if row.CaseID < w.next || row.CaseID >= w.hi {
 		return fmt.Errorf("results: case %d cannot follow here: the part takes cases from %d up to %d", row.CaseID, w.next, w.hi-1)
 	}
@@ -139,7 +149,6 @@ func (w *PartWriter) Write(row *Row) error {
 	}
 	w.next = row.CaseID + 1
 	w.rows++
-	w.count(row.Status, row.Reason)
 	return w.encoder.write(row)
 }
 

@@ -133,13 +133,42 @@ func TestBadStudies(t *testing.T) {
 	f("float_size",
 		`float_size.bad.yaml:4:17: grid.micro_batch[0]: size "1.5": is 1.5, not a whole number`,
 	)
-	f("keep_best",
-		"keep_best.bad.yaml:4:14: keep.best: the best rows of groups cannot be kept yet",
-		"  hint: keep: {status: fits} and rank the dataset with `headroom top`",
-		"keep_best.bad.yaml:4:24: keep.per: the best rows of groups cannot be kept yet",
-		"  hint: keep: {status: fits} and rank the dataset with `headroom top`",
-		"keep_best.bad.yaml:4:37: keep.by: the best rows of groups cannot be kept yet",
-		"  hint: keep: {status: fits} and rank the dataset with `headroom top`",
+	f("keep_best_of_all",
+		"keep_best_of_all.bad.yaml:4:16: keep.status: contradicts keep.best",
+		"  hint: remove it: the best rows are of cases that fit",
+	)
+	f("keep_best_too_many",
+		"keep_best_too_many.bad.yaml:5:14: keep.best: 10000 rows of each of 61000 groups are too many to choose in a part of 2097152 cases",
+		"  hint: keep fewer, name fewer axes in keep.per, or set out.part_rows to 1Mi at most",
+	)
+	f("keep_best_zero",
+		"keep_best_zero.bad.yaml:4:14: keep.best: is 0; it must be from 1 to 1048576",
+	)
+	f("keep_by_text",
+		"keep_by_text.bad.yaml:4:23: keep.by: model is a string, and only numbers rank",
+		"  hint: write a column such as cost_usd, or -mfu_causal for the largest first; `headroom top --list` shows them",
+	)
+	f("keep_by_two",
+		`keep_by_two.bad.yaml:4:23: keep.by: "cost_usd,tp" is 2 columns, and only one ranks`,
+		"  hint: write a column such as cost_usd, or -mfu_causal for the largest first; `headroom top --list` shows them",
+	)
+	f("keep_by_unknown",
+		`keep_by_unknown.bad.yaml:4:23: keep.by: unknown column "cost_us": did you mean cost_usd?`,
+		"  hint: write a column such as cost_usd, or -mfu_causal for the largest first; `headroom top --list` shows them",
+	)
+	f("keep_per_alone",
+		"keep_per_alone.bad.yaml:4:13: keep.per: says how to choose the best rows, but not how many are kept",
+		"  hint: add best: 100",
+		"keep_per_alone.bad.yaml:4:26: keep.by: says how to choose the best rows, but not how many are kept",
+		"  hint: add best: 100",
+	)
+	f("keep_per_unknown",
+		`keep_per_unknown.bad.yaml:4:25: keep.per[0]: "modle" is no axis of this study`,
+		"  hint: did you mean model?",
+		"keep_per_unknown.bad.yaml:4:39: keep.per[2]: model is given twice",
+		"  hint: remove one of them",
+		`keep_per_unknown.bad.yaml:4:46: keep.per[3]: "tp" is no axis of this study`,
+		"  hint: the axes are model, accelerator",
 	)
 	f("key_in_wrong_case",
 		"key_in_wrong_case.bad.yaml:1:1: Study: unknown key",

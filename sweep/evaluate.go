@@ -273,6 +273,7 @@ type evaluator struct {
 	memo    accounting.Memo // of this worker: what cases have in common
 	report  accounting.Report
 	row     results.Row
+	chooser *chooser          // of the best rows; nil where all are written
 	onCase  func(index int64) // tests make cases panic with it
 	best    Best              // of the cases so far, for the progress
 }

@@ -192,6 +192,10 @@ func (r *runner) run(ctx context.Context) error {
 func (r *runner) work(ctx context.Context) error {
 	v := newEvaluator(r.engine)
 	v.onCase = r.opt.onCase
+	var err error
+	if v.chooser, err = newChooser(r.study); err != nil {
+		return err
+	}
 	for ctx.Err() == nil {
 		i := int(r.taken.Add(1)) - 1
 		if i >= len(r.todo) {
@@ -219,6 +223,9 @@ func (r *runner) part(v *evaluator, part int, w *results.PartWriter) error {
 	lo, hi := r.dataset.Range(part)
 	c := r.study.grid.Cursor(lo, hi)
 	v.kernel = nil // so that a part's rows depend on nothing before it
+	if v.chooser != nil {
+		v.chooser.begin()
+	}
 	for lo < hi {
 		select {
 		case <-r.opt.Kill:
@@ -229,6 +236,19 @@ func (r *runner) part(v *evaluator, part int, w *results.PartWriter) error {
 			return err
 		}
 		lo += step
+	}
+	if v.chooser == nil {
+		return nil
+	}
+	for _, id := range v.chooser.chosen() {
+		c.GoTo(id)
+		c.Next()
+		if failure := v.next(c); failure != nil {
+			r.fail(failure)
+		}
+		if err := w.WriteCounted(&v.row); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -254,6 +274,11 @@ func (r *runner) cases(v *evaluator, c *grids.Cursor, n int64, w *results.PartWr
 			internal++
 		}
 		if r.study.Keep.Status == KeepFits && v.row.Status != results.StatusFits {
+			w.Drop(v.row.Status, v.row.Reason)
+			continue
+		}
+		if v.chooser != nil {
+			v.chooser.offer(c, &v.row)
 			w.Drop(v.row.Status, v.row.Reason)
 			continue
 		}

@@ -92,9 +92,9 @@ var fields = []field{
 	{path: "energy.power", doc: "mean power of an accelerator over its TDP", single: true, decode: number(0.01, 1.5, func(s *Study, x float64) { s.energy().Power = x })},
 	{path: "energy.pue", doc: "power usage effectiveness of the building", single: true, decode: number(1, 10, func(s *Study, x float64) { s.energy().PUE = x })},
 	{path: "keep.status", doc: "all or fits", single: true, decode: (*decoder).keepStatus},
-	{path: "keep.best", doc: "not built yet", single: true, decode: (*decoder).keepBest},
-	{path: "keep.per", doc: "not built yet", decode: (*decoder).keepBest},
-	{path: "keep.by", doc: "not built yet", single: true, decode: (*decoder).keepBest},
+	{path: "keep.best", doc: "keep only so many rows of each group and part, the best that fit", single: true, decode: (*decoder).keepBest},
+	{path: "keep.per", doc: "axes whose values make the groups; none = one group", decode: (*decoder).keepPer},
+	{path: "keep.by", doc: "column that ranks, the smallest first; -column for the largest", single: true, decode: (*decoder).keepBy},
 	{path: "out.dir", doc: "directory of the dataset", single: true, decode: (*decoder).outDir},
 	{path: "out.part_rows", doc: "cases a part", single: true, decode: (*decoder).partRows},
 }

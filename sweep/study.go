@@ -38,6 +38,12 @@ type Axis struct {
 // Keep says which rows are written. The others are counted all the same.
 type Keep struct {
 	Status string `json:"status"` // all or fits
+	// Best, if not 0, is how many rows of each group a part keeps, of cases that fit: the
+	// first in the order By; the case id breaks ties. A group is the cases with the same
+	// values on the axes Per. Readers choose among the parts, as Top does with Per.
+	Best int64    `json:"best,omitempty"`
+	Per  []string `json:"per,omitempty"`
+	By   string   `json:"by,omitempty"`
 }
 
 // What Keep.Status can be.

@@ -39,6 +39,7 @@ func (d *decoder) checkWhole() {
 	}
 	if len(d.problems) > 0 {
 		d.checkConstraints()
+		d.checkKeep()
 		return
 	}
 	grid, err := buildGrid(s)
@@ -47,6 +48,7 @@ func (d *decoder) checkWhole() {
 		return
 	}
 	s.grid = grid
+	d.checkKeep()
 }
 
 // checkConstraints reports mistakes in the constraints' text when the grid cannot
