@@ -15,7 +15,6 @@ type chooser struct {
 	most    int
 	axes    []int   // of the groups
 	strides []int64 // of the number of a group
-	group   int64   // of the current case
 	groups  map[int64]*candidates
 }
 
