@@ -58,15 +58,12 @@ type compiledSection struct {
 	headIn   []term             // of the head section: what the head's product keeps, in no other list
 	work     [numMoments][]term // the working set of backward by moment; in the head, of the loss
 	headWork []term             // the working set of the head's own backward
-	// FLOPs of one forward of one token: products with weights, and per key looked at.
-	tokenFLOPs, spanFLOPs float64
-	againToken, againSpan float64 // the part that backward repeats
-	groups                [numGroups]groupFLOPs
+	flops    products           // of one forward
+	again    products           // the part that backward repeats
+	groups   [numGroups]products
 }
 
 const numWeightShards = int(ByExpert) + 1
-
-type groupFLOPs struct{ token, span float64 }
 
 // A paramShape stands for count equal weight tensors of rows·rest elements.
 type paramShape struct {
@@ -310,19 +307,8 @@ func appendTerm(terms []term, k term) []term {
 }
 
 func (cs *compiledSection) addFLOPs(l *Ledger, s *Section, comp *Component) {
-	v := s.Values
-	v[SymB], v[SymS] = 1, 1
-	for _, m := range comp.FLOPs() {
-		x := Expr{m}.Float(&v, 1)
-		g := &cs.groups[groupIndex(comp.Group)]
-		if m.Pow[SymSpan] > 0 {
-			cs.spanFLOPs += x
-			g.span += x
-		} else {
-			cs.tokenFLOPs += x
-			g.token += x
-		}
-	}
+	cs.flops.add(s, comp.FLOPs())
+	cs.groups[groupIndex(comp.Group)].add(s, comp.FLOPs())
 	if s.Layer == nil {
 		return
 	}
@@ -334,13 +320,7 @@ func (cs *compiledSection) addFLOPs(l *Ledger, s *Section, comp *Component) {
 	if weight != "" {
 		repeated.Weights = slices.DeleteFunc(slices.Clone(comp.Weights), func(t Tensor) bool { return t.Name != weight })
 	}
-	for _, m := range repeated.FLOPs() {
-		if x := (Expr{m}).Float(&v, 1); m.Pow[SymSpan] > 0 {
-			cs.againSpan += x
-		} else {
-			cs.againToken += x
-		}
-	}
+	cs.again.add(s, repeated.FLOPs())
 }
 
 // momentBytes is what the optimizer keeps for one weight tensor of n elements,

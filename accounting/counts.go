@@ -21,7 +21,11 @@ func (l *Ledger) counts() (Counts, error) {
 		s := &l.Sections[i]
 		for j := range s.Components {
 			c := &s.Components[j]
-			size, err := c.Parameters().Scale(s.Count).Eval(&s.Values)
+			one, active, err := s.size(c)
+			if err != nil {
+				return n, err
+			}
+			size, err := mulChecked(one, s.Count)
 			if err != nil {
 				return n, err
 			}
@@ -36,17 +40,7 @@ func (l *Ledger) counts() (Counts, error) {
 			case c.Name == "head" && !l.Model.Head.Tied:
 				n.Head += size
 			}
-			active := size
-			for k := range c.Weights {
-				if w := &c.Weights[k]; w.Shard == ByExpert {
-					all, err := w.Elems().Scale(s.Count).Eval(&s.Values)
-					if err != nil {
-						return n, err
-					}
-					active -= all - all/s.Values[SymE]*s.Values[SymTopK]
-				}
-			}
-			n.Active += active
+			n.Active += active * s.Count
 		}
 	}
 	for _, x := range l.Model.MTP {
@@ -61,4 +55,23 @@ func (l *Ledger) counts() (Counts, error) {
 	n.ActiveNoEmbedding -= n.Position
 	n.ActiveNoEmbeddingNorHead = n.Active - n.Embedding - n.Position - n.Head
 	return n, nil
+}
+
+// size is the trained values of one component, and those of them that a token
+// runs through.
+func (s *Section) size(c *Component) (one, active int64, err error) {
+	if one, err = c.Parameters().Eval(&s.Values); err != nil {
+		return 0, 0, err
+	}
+	active = one
+	for k := range c.Weights {
+		if w := &c.Weights[k]; w.Shard == ByExpert {
+			all, err := w.Elems().Eval(&s.Values)
+			if err != nil {
+				return 0, 0, err
+			}
+			active -= all - all/s.Values[SymE]*s.Values[SymTopK]
+		}
+	}
+	return one, active, nil
 }

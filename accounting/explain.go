@@ -65,34 +65,6 @@ type CaseFields struct {
 	Accelerator  string  `json:"gpu,omitempty"`
 }
 
-// ParameterFields are exact counts.
-type ParameterFields struct {
-	Counts
-	PerRankMax int64 `json:"per_rank_max"`
-	LoadBytes  int64 `json:"load_bytes"` // all weights in the recipe's stored type
-}
-
-// FLOPsFields are the arithmetic of one step; every attention convention is named.
-type FLOPsFields struct {
-	Convention         string             `json:"convention"`
-	Forward            float64            `json:"forward"` // one sequence
-	ForwardStep        float64            `json:"forward_step"`
-	ModelStep          float64            `json:"model_step"`
-	HardwareStep       float64            `json:"hardware_step"`
-	OptimizerStep      float64            `json:"optimizer_step"`
-	SixPT              float64            `json:"rule_of_thumb_6pt"` // 6·P·tokens, P the active parameters
-	SixPTError         float64            `json:"rule_of_thumb_error"`
-	ForwardByComponent map[string]float64 `json:"forward_by_component"`
-	OptimizerOps       []OptimizerOpField `json:"optimizer_ops"`
-}
-
-// OptimizerOpField is one line of the optimizer's arithmetic.
-type OptimizerOpField struct {
-	Name  string  `json:"name"`
-	Each  int64   `json:"flops_per_parameter"`
-	FLOPs float64 `json:"flops"`
-}
-
 // MemoryFields are bytes on the worst rank at the worst moment.
 type MemoryFields struct {
 	PeakBytes          int64  `json:"peak_bytes"`
@@ -166,11 +138,10 @@ func (c *Case) Explain(tensors bool) (*Explanation, error) {
 			return nil, err
 		}
 	}
-	e.Parameters = ParameterFields{Counts: k.Counts, PerRankMax: r.Memory.ParametersPerRank}
-	if e.Parameters.LoadBytes, err = mulChecked(k.Counts.Total, c.Recipe.Precision.Weights.Bytes()); err != nil {
+	if e.Parameters, err = c.parameterFields(k, &r); err != nil {
 		return nil, err
 	}
-	e.FLOPs = c.flopsFields(k, &r)
+	e.FLOPs = c.flopsFields(k)
 	e.Memory = c.memoryFields(&r.Memory)
 	if !r.RuledOut() && c.Setting.Machine != nil {
 		e.Time = c.timeFields(k)
@@ -204,30 +175,6 @@ func (c *Case) fields(r *Report) CaseFields {
 		Recipe: c.Recipe.Precision.Name, Profile: c.Profile.Name, Optimizer: c.Recipe.Optimizer.Name,
 		Attention: c.Recipe.Attention.String(), Recompute: c.Recipe.Recompute.String(), Loss: c.Recipe.Loss.String(), Dropout: c.Recipe.Dropout, Compile: c.Recipe.Compile,
 	}
-}
-
-func (c *Case) flopsFields(k *Compiled, r *Report) FLOPsFields {
-	x := &c.Setting
-	step := r.FLOPs
-	if r.RuledOut() {
-		step = k.stepFLOPs(x.GlobalBatch, x.Context, x.Convention, &x.Plan)
-	}
-	f := FLOPsFields{
-		Convention: x.Convention.String(), Forward: k.ForwardFLOPs(1, x.Context, x.Convention),
-		ForwardStep: step.Forward, ModelStep: step.Model, HardwareStep: step.Hardware, OptimizerStep: step.Optimizer,
-		SixPT:              6 * float64(k.Counts.Active) * float64(x.GlobalBatch) * float64(x.Context),
-		ForwardByComponent: map[string]float64{},
-	}
-	if step.Model > 0 {
-		f.SixPTError = f.SixPT/step.Model - 1
-	}
-	for _, g := range k.ForwardByGroup(1, x.Context, x.Convention) {
-		f.ForwardByComponent[string(g.Group)] = g.FLOPs
-	}
-	for _, op := range c.Recipe.Optimizer.Ops {
-		f.OptimizerOps = append(f.OptimizerOps, OptimizerOpField{op.Name, op.FLOPs, float64(op.FLOPs) * float64(k.Counts.Total)})
-	}
-	return f
 }
 
 func (c *Case) memoryFields(m *Memory) MemoryFields {
@@ -321,7 +268,7 @@ func (c *Case) rows(k *Compiled, tensors bool) ([]LedgerRow, error) {
 		s := &l.Sections[i]
 		v := s.Values
 		v[SymB], v[SymS] = c.Setting.MicroBatch, c.Setting.Context
-		span := k.sections[i].span(c.Setting.Context, c.Setting.Convention)
+		keys := k.sections[i].keys(c.Setting.Context, c.Setting.Convention)
 		for j := range s.Components {
 			comp := &s.Components[j]
 			n, err := comp.Parameters().Scale(s.Count).Eval(&v)
@@ -336,8 +283,11 @@ func (c *Case) rows(k *Compiled, tensors bool) ([]LedgerRow, error) {
 				Section: s.Name, Component: comp.Name, Count: s.Count,
 				Algebra: comp.Parameters().Simplify(&v).String(), SavedAlgebra: comp.SavedBytes().Simplify(&v).String(),
 				Parameters: n, Gradients: n * p.GradientBytes, Optimizer: n * (p.MasterBytes + moments), Activations: saved,
-				FLOPs: comp.FLOPs().Float(&v, span) * float64(s.Count), LeftOut: comp.Excluded,
+				LeftOut: comp.Excluded,
 			}
+			var flops products
+			flops.add(s, comp.FLOPs())
+			row.FLOPs = flops.at(float64(c.Setting.Context), keys) * float64(s.Count*c.Setting.MicroBatch)
 			if tensors {
 				if row.Tensors, err = comp.tensors(&v, p); err != nil {
 					return nil, err

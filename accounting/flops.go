@@ -33,22 +33,65 @@ const numGroups = 12
 
 func groupIndex(g Group) int { return slices.Index(groupOrder, g) }
 
-// span is the number of keys one query looks at, on average over a context of s
-// tokens: s, s/2, or what the window leaves of it. A query at position i of a
-// sliding window w sees min(i, w) keys; their mean is w − w²/2s.
-func (cs *compiledSection) span(s int64, conv Convention) float64 {
+// products are the FLOPs of a section by what they grow with, of one sequence.
+type products struct {
+	sequence float64 // once a sequence (BERT's pooler)
+	token    float64 // a token: products with weights
+	square   float64 // a token and token of the context: attention that no mask cuts (T5's cross-attention)
+	span     float64 // a token and key it looks at
+}
+
+func (p *products) add(s *Section, flops Expr) {
+	v := s.Values
+	v[SymB], v[SymS] = 1, 1
+	for _, m := range flops {
+		x := Expr{m}.Float(&v, 1)
+		switch {
+		case m.Pow[SymSpan] > 0:
+			p.span += x
+		case m.Pow[SymS] == 0:
+			p.sequence += x
+		case m.Pow[SymS] == 1:
+			p.token += x
+		default:
+			p.square += x
+		}
+	}
+}
+
+// at is the FLOPs over s tokens whose queries look at so many keys together.
+func (p *products) at(s, keys float64) float64 {
+	return p.sequence + float64(p.token*s) + float64(p.square*float64(s*s)) + float64(p.span*keys)
+}
+
+// keys is how many keys all queries of a context of s tokens look at together:
+// s² or half of it, or what the window leaves of it. A query at position i of a
+// sliding window w sees min(i, w) keys, ws − w²/2 together; one in a chunk sees the
+// chunk. It is exact: a multiple of one half.
+func (cs *compiledSection) keys(s int64, conv Convention) float64 {
 	full := float64(s)
 	w := float64(cs.window)
 	if w <= 0 || w >= full {
 		w = full
 	}
-	if conv == FullSquare || cs.twoWay {
-		return w
+	whole := conv == FullSquare || cs.twoWay
+	switch {
+	case cs.chunked && w < full:
+		rest := float64(s % cs.window)
+		square := float64(float64(s/cs.window)*float64(w*w)) + float64(rest*rest)
+		if !whole {
+			square /= 2
+		}
+		return square
+	case whole:
+		return w * full
 	}
-	if cs.chunked {
-		return w / 2
-	}
-	return w - float64(w*w)/(2*full)
+	return float64(w*full) - float64(w*w)/2
+}
+
+// span is keys a query, on average.
+func (cs *compiledSection) span(s int64, conv Convention) float64 {
+	return cs.keys(s, conv) / float64(s)
 }
 
 // ForwardFLOPs is the arithmetic of one forward pass over sequences of s tokens.
@@ -56,8 +99,7 @@ func (c *Compiled) ForwardFLOPs(sequences, s int64, conv Convention) float64 {
 	var perSequence float64
 	for i := range c.sections {
 		cs := &c.sections[i]
-		token := cs.tokenFLOPs + float64(cs.spanFLOPs*cs.span(s, conv))
-		perSequence += float64(token * float64(s*cs.count))
+		perSequence += float64(cs.flops.at(float64(s), cs.keys(s, conv)) * float64(cs.count))
 	}
 	return perSequence * float64(sequences)
 }
@@ -68,8 +110,7 @@ func (c *Compiled) repeatedFLOPs(sequences, s int64, conv Convention) float64 {
 	var perSequence float64
 	for i := range c.sections {
 		cs := &c.sections[i]
-		token := cs.againToken + float64(cs.againSpan*cs.span(s, conv))
-		perSequence += float64(token * float64(s*cs.count))
+		perSequence += float64(cs.again.at(float64(s), cs.keys(s, conv)) * float64(cs.count))
 	}
 	return perSequence * float64(sequences)
 }
@@ -88,8 +129,7 @@ func (c *Compiled) ForwardByGroup(sequences, s int64, conv Convention) []GroupFL
 		var sum float64
 		for i := range c.sections {
 			cs := &c.sections[i]
-			per := cs.groups[g].token + float64(cs.groups[g].span*cs.span(s, conv))
-			sum += float64(per * float64(s*cs.count))
+			sum += float64(cs.groups[g].at(float64(s), cs.keys(s, conv)) * float64(cs.count))
 		}
 		if sum > 0 {
 			out = append(out, GroupFLOPs{name, sum * float64(sequences)})

@@ -207,12 +207,12 @@ func (u *unitContext) attention(l *arch.Layer, cs *compiledSection, f, b *passTi
 		u.stream(b, u.tokens*(q+float64(kv/2)), u.passes.rotation)
 	}
 	span := cs.span(u.x.Context, Causal)
-	width := cs.spanFLOPs / t // FLOPs of a token and key
+	width := cs.flops.span / t // FLOPs of a token and key
 	if u.r.Attention == Unfused {
 		u.unfused(a, width, f, b)
 		return
 	}
-	work := u.tokens * width * span
+	work := u.tokens * (float64(width*span) + float64(cs.flops.square/t*float64(u.x.Context)))
 	f.attention += u.m.attention(work, 2*span, float64(a.HeadDim+a.ValueDim)/2, false)
 	b.attention += u.m.attention(work, 2*span, float64(a.HeadDim+a.ValueDim)/2, true)
 	if p.CP > 1 {
@@ -355,8 +355,8 @@ func (u *unitContext) repeat(cs *compiledSection, f, b *passTime, last float64) 
 		if u.r.recomputes(CoreAttention) {
 			b.recompute = f.attention
 		}
-		if cs.againToken > 0 { // whole modules, by their share of the products
-			b.recompute += float64(f.matmul * cs.againToken / cs.tokenFLOPs)
+		if cs.again.token > 0 { // whole modules, by their share of the products
+			b.recompute += float64(f.matmul * cs.again.token / cs.flops.token)
 		}
 	}
 }

@@ -186,6 +186,9 @@ func (s *Section) extra(x arch.Extra) {
 	}
 	if x.Matrix {
 		t.Uses = tokens
+		if x.Once {
+			t.Uses = Prod(SymB)
+		}
 	}
 	group := GroupResidual
 	if x.Position {
@@ -226,7 +229,11 @@ func (s *Section) attention(prefix string, a *arch.Attention) {
 	s.norm(prefix+"q_norm", a.QNorm)
 	s.norm(prefix+"k_norm", a.KNorm)
 	s.add(prefix+"qk", GroupQK)
-	s.Components[len(s.Components)-1].Products = Prod(SymB, SymS, SymSpan, SymH, SymK).Scale(2)
+	keys := SymSpan
+	if prefix != "" {
+		keys = SymS // of the encoder's output, without a causal mask
+	}
+	s.Components[len(s.Components)-1].Products = Prod(SymB, SymS, keys, SymH, SymK).Scale(2)
 	var extra []Tensor
 	if a.Sinks {
 		extra = append(extra, Tensor{Name: "sinks", Shape: []Expr{Prod(SymH)}, Shard: ByTP})
@@ -236,7 +243,7 @@ func (s *Section) attention(prefix string, a *arch.Attention) {
 	}
 	s.add(prefix+"softmax", GroupSoftmax, extra...)
 	s.add(prefix+"av", GroupAV)
-	s.Components[len(s.Components)-1].Products = Prod(SymB, SymS, SymSpan, SymH, SymKV).Scale(2)
+	s.Components[len(s.Components)-1].Products = Prod(SymB, SymS, keys, SymH, SymKV).Scale(2)
 	w := []Tensor{{Name: "o", Shape: []Expr{symD, out}, Shard: ByTP, Uses: tokens}}
 	if a.OBias {
 		w = append(w, Tensor{Name: "o_bias", Shape: []Expr{symD}})

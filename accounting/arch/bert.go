@@ -31,7 +31,7 @@ func buildBERT(c *config, modelType string) *Model {
 	if class := c.class(); strings.HasSuffix(class, "Model") {
 		m.Head = Head{None: true}
 		m.Extras = []Extra{
-			{Name: "pooler", Shape: []int64{d.hidden, d.hidden}, Matrix: true},
+			{Name: "pooler", Shape: []int64{d.hidden, d.hidden}, Matrix: true, Once: true},
 			{Name: "pooler bias", Shape: []int64{d.hidden}},
 		}
 		c.note("counted as %s: a pooler, no language-model head", class)

@@ -163,6 +163,7 @@ type Extra struct {
 	Shape    []int64
 	Count    int64 // how many tensors of this shape; 0 means 1
 	Matrix   bool  // a matrix product that every token runs through, for FLOPs
+	Once     bool  // Matrix, but only the first token of a sequence runs through it
 	Position bool  // counts as embedding
 }
 

@@ -95,6 +95,8 @@ func printParameters(w io.Writer, e *accounting.Explanation) {
 	line("total", p.Total, fmt.Sprintf("%s to load as %s weights", bytesBoth(p.LoadBytes), e.Case.Recipe))
 	if p.Active != p.Total {
 		line("active", p.Active, "what one token runs through")
+		line("  less the embedding", p.ActiveNoEmbedding, "conventions of model cards")
+		line("  less its ends", p.ActiveNoEmbeddingNorHead, "without embedding and head")
 	}
 	line("embedding", p.Embedding, "")
 	line("positions", p.Position, "")
@@ -102,9 +104,27 @@ func printParameters(w io.Writer, e *accounting.Explanation) {
 	line("the rest", p.NonEmbedding, "")
 	line("multi-token prediction", p.MTP, "not in the total")
 	if p.PerRankMax != p.Total {
-		line("on the fullest rank", p.PerRankMax, "")
+		line("on the fullest rank", p.PerRankMax, stageParameters(p.PerStage))
+		line("on all ranks", p.AllRanks, "with every copy of what is not cut")
 	}
 	t.write(w, "  ", plain)
+	var load []string
+	for _, name := range []string{"fp32", "bf16", "fp8", "int4"} {
+		load = append(load, fmt.Sprintf("%s %s", inGiB(p.LoadBytesByDType[name]), name))
+	}
+	fmt.Fprintf(w, "  to load: %s\n", strings.Join(load, " · "))
+}
+
+// stageParameters lists what a rank of each pipeline stage holds.
+func stageParameters(stages []int64) string {
+	if len(stages) < 2 {
+		return ""
+	}
+	text := make([]string, len(stages))
+	for i, n := range stages {
+		text[i] = thousands(n)
+	}
+	return "by stage: " + strings.Join(text, ", ")
 }
 
 func (s *state) printLedger(e *accounting.Explanation) {
