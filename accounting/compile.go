@@ -48,6 +48,7 @@ type compiledSection struct {
 	weights   [numWeightShards]int64
 	untrained int64
 	left      [numWeightShards]int64 // of components that the memory sum leaves out
+	casts     [numWeightShards]int64 // of those that autocast copies
 	// moments is the optimizer's moments in bytes, in the same classes.
 	moments  [numWeightShards]int64
 	shapes   []paramShape       // for shards that pad each tensor (FSDP)
@@ -261,6 +262,9 @@ func (cs *compiledSection) addWeight(l *Ledger, s *Section, w *Tensor) error {
 	if w.Untrained {
 		cs.untrained += n
 		moments = 0
+	}
+	if l.Recipe.Precision.Autocast && (w.Uses != nil || w.Shard == ByExpert) {
+		cs.casts[w.Shard] += n
 	}
 	cs.weights[w.Shard] += n
 	cs.moments[w.Shard] += moments

@@ -83,6 +83,8 @@ type memoryRules struct {
 	holdsLogits bool
 	// operations: selective recompute is by operation (torchtitan).
 	operations bool
+	// grouped: embedding and head are FSDP groups of their own (torchtitan 0.3).
+	grouped bool
 	// rootGathered: FSDP2 until mid 2025 kept the root group (embedding, final norm,
 	// head) gathered from forward to backward.
 	rootGathered bool
@@ -94,6 +96,7 @@ type sectionCost struct {
 	dense, expert               int64 // parameters
 	left                        int64 // parameters that the memory sum leaves out
 	denseMoments, expertMoments int64 // optimizer moments, bytes
+	casts                       int64 // parameters that autocast copies
 	denseShard, expertShard     int64 // parameters after ZeRO cuts them
 	saved, work                 int64 // bytes kept for backward; working set of backward
 	kernel                      int64 // the part of saved that kernels keep of their own
@@ -232,6 +235,8 @@ func (cs *compiledSection) price(st *stage) (k sectionCost, err error) {
 	d := divisors(&st.x.Plan, cs.kvHeads)
 	k.dense, k.expert = perRank(&cs.weights, st.rows, &d)
 	k.left, _ = perRank(&cs.left, st.rows, &d)
+	dense, expert := perRank(&cs.casts, st.rows, &d)
+	k.casts = dense + expert
 	k.denseMoments, k.expertMoments = perRank(&cs.moments, st.rows, &d)
 	if k.saved, err = sumTerms(cs.saved, b, s, st.rows, &d); err != nil {
 		return k, err
@@ -374,6 +379,7 @@ func (st *stage) states(k *sectionCost, n int64) {
 	st.expert += k.expert * n
 	st.left += k.left * n
 	st.denseMoments += k.denseMoments * n
+	st.casts += k.casts * n
 	st.expertMoments += k.expertMoments * n
 	st.denseShard += k.denseShard * n
 	st.expertShard += k.expertShard * n

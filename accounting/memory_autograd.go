@@ -17,7 +17,7 @@ type moment struct {
 type walk struct {
 	st       *stage
 	m        *Memory // what is the same at all moments
-	standing int64   // DDP's buckets
+	standing int64   // inputs, rotary tables, DDP's buckets
 	best     Memory
 }
 
@@ -79,14 +79,32 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 		// Gradients are copied to buckets that stay, and back (gradient_as_bucket_view off).
 		w.standing = all * prec.GradientBytes
 	}
+	if p.first(st.q) {
+		for _, i := range c.first {
+			if c.sections[i].role == RoleEmbedding {
+				w.standing += st.costs[i].work // inputs and tables
+			}
+		}
+	}
 
 	root, rootHead := c.rootParameters(st, last)
-	// torchtitan 0.3, which has the chunked loss, wraps the head apart from the
-	// embedding and reduces it chunk by chunk, before the layers' backward.
-	apart := r.Loss == LossChunked
-	headGroup, headDone := rootHead, int64(0)
+	layers := all - root // parameters of the layers not yet done
+	// torchtitan 0.3, which has the chunked loss, wraps the head with the final norm
+	// apart from the embedding and leaves nothing to the root group.
+	chunked := r.Loss == LossChunked
+	apart := rules.grouped || chunked
+	g := headGroups{root: root, head: rootHead, table: c.Ledger.Model.Embedding.Width * st.rows, apart: apart, chunked: chunked, stays: rules.rootGathered || p.ZeRO == 2, reduces: reduces, reduceBytes: reduceBytes}
+	headDone := int64(0) // parameters of a head that is reduced before the layers' backward
+	first := int64(0)    // parameters of the embedding's own group
 	if apart {
-		headDone, root, rootHead = rootHead, 0, 0
+		g.tied = c.Ledger.Model.Head.Tied && last && p.first(st.q)
+		if p.first(st.q) {
+			first = g.embedding()
+		}
+		root = 0
+		if !g.tied || chunked {
+			headDone, rootHead = rootHead, 0
+		}
 	}
 	// What exists of gradients before backward where steps accumulate micro-batches:
 	// the shards of all, or all of them whole when only the last one reduces.
@@ -115,7 +133,7 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 	// With stage 2 the weights of the layers below are still gathered in backward.
 	below := func(params int64) int64 {
 		if stays {
-			return params * compute
+			return (params + first) * compute
 		}
 		return 0
 	}
@@ -126,17 +144,26 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 
 	// Backward walks the layers from the last to the first.
 	count := c.stageSize(p, st.q)
-	layers := all - root - headDone // parameters of the layers not yet done
-	above := int64(0)               // parameters of layers already done
-	aboveShard := int64(0)          // and their shards
-	saved := st.saved               // activations still kept
-	previous := int64(0)            // parameters of the layer just done, in its reduce-scatter
-	at := func(phase Phase) moment {
-		g := held
-		if g == 0 {
-			g = gradientBytes(above+headDone, aboveShard+ceilDiv(headDone, st.ranks))
+	above := int64(0)      // parameters of layers already done
+	aboveShard := int64(0) // and their shards
+	saved := st.saved      // activations still kept
+	previous := int64(0)   // parameters of the layer just done, in its reduce-scatter
+	// What went into torchtitan's ChunkedLossWrapper stays until Python collects cycles
+	// (torchtitan does every 50 steps); counted is the second step. Its backward ends
+	// FSDP2's record of the order of layers, without which none is gathered ahead.
+	left := int64(0)
+	if chunked && rules.operations {
+		left = micro * hidden
+		if !x.FirstStep {
+			left *= 2
 		}
-		out := moment{phase: phase, gradients: g, moments: during, kept: saved, reducing: whole}
+	}
+	at := func(phase Phase) moment {
+		grads := held
+		if grads == 0 {
+			grads = gradientBytes(above+headDone, aboveShard+ceilDiv(headDone, st.ranks))
+		}
+		out := moment{phase: phase, gradients: grads, moments: during, kept: saved + left, reducing: whole}
 		if whole > 0 && micro == 2 {
 			out.reducing -= above * reduceBytes
 		}
@@ -164,15 +191,19 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 		cost := &st.costs[c.stageSection(p, st.q, k)]
 		here := cost.dense + cost.expert
 		next := int64(0)
-		if k > 0 {
+		if k > 0 && !(chunked && rules.operations) {
 			n := &st.costs[c.layers[c.stageLayer(p, st.q, k-1)]]
 			next = n.dense + n.expert
+		} else if k == 0 && !chunked {
+			next = first
 		}
 		layers -= here
 		if k == count-1 && last {
-			// The last layer stays gathered from forward to backward.
-			turn := moment{phase: PhaseLoss, gradients: held, moments: during, kept: saved, reducing: whole, gathered: gathered(here) + below(layers)}
-			if err := c.headMoments(&w, turn, root, rootHead, headGroup, apart, rules.rootGathered || stays, reduces); err != nil {
+			turn := moment{phase: PhaseLoss, gradients: held, moments: during, kept: saved + max(left-hidden, 0), reducing: whole, gathered: below(layers + here)}
+			if !apart && full { // the last layer stays gathered from forward to backward
+				turn.gathered += here * compute
+			}
+			if err := c.headMoments(&w, turn, g, buffer(next), hidden); err != nil {
 				return err
 			}
 			saved -= st.costs[len(c.sections)-1].saved // the final norm is done
@@ -180,7 +211,7 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 		between := at(PhaseBackward)
 		between.work += hidden
 		between.gathered = gathered(root) + gathered(here) + below(layers)
-		if k < count-1 || !last {
+		if k < count-1 || !last || apart {
 			between.gathered += buffer(here)
 		}
 		w.see(between)
@@ -203,15 +234,11 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 		above, aboveShard, previous = above+here, aboveShard+cost.denseShard+cost.expertShard, here
 	}
 	saved = max(saved, 0)
-	if apart && p.first(st.q) {
-		root = c.Ledger.Model.Embedding.Width * st.rows // the embedding, its own group
-	}
 	look := at(PhaseEnd)
 	look.work += hidden
-	look.gathered = gathered(root)
 	previous = 0
-	c.endMoments(&w, look, at(PhaseEnd), root, last, reduces, reduceBytes)
-	update := moment{phase: PhaseOptimizer, gradients: gradientBytes(all, shard), moments: moments}
+	c.endMoments(&w, look, at(PhaseEnd), g, last)
+	update := moment{phase: PhaseOptimizer, gradients: gradientBytes(all, shard), moments: moments, kept: left}
 	if r.Foreach && r.Optimizer.MatrixMoments > 1 {
 		update.work = updated * prec.MomentBytes // the root of the second moment
 	}
@@ -221,11 +248,32 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 	return m.finish(c, p, st.logitsFP32)
 }
 
+// headGroups is how FSDP2 wraps what is not a layer.
+type headGroups struct {
+	root        int64 // parameters of embedding, final norm and head
+	head        int64 // of final norm and head
+	table       int64 // of the embedding, and of the head's matrix
+	apart       bool  // head and embedding are groups of their own (torchtitan 0.3)
+	tied        bool  // which then are one
+	chunked     bool  // the loss runs chunk by chunk
+	stays       bool  // the group is gathered from forward to backward
+	reduces     bool  // gradients are cut
+	reduceBytes int64 // a gradient under reduction
+}
+
+// embedding is the number of parameters of the group in which the embedding is.
+func (g *headGroups) embedding() int64 {
+	if g.tied {
+		return g.head
+	}
+	return g.table
+}
+
 // headMoments weighs the loss and the head's backward; turn is what else is held
-// then.
-func (c *Compiled) headMoments(w *walk, turn moment, root, rootHead, headGroup int64, apart, rootStays, reduces bool) error {
-	st, r := w.st, &c.Ledger.Recipe
-	prec := &r.Precision
+// then, next the buffer in which the layer below the last is gathered ahead.
+func (c *Compiled) headMoments(w *walk, turn moment, g headGroups, next, hidden int64) error {
+	st := w.st
+	prec := &c.Ledger.Recipe.Precision
 	compute := prec.Compute.Bytes()
 	d := divisors(&st.x.Plan, 1)
 	head := &c.sections[len(c.sections)-1]
@@ -234,81 +282,135 @@ func (c *Compiled) headMoments(w *walk, turn moment, root, rootHead, headGroup i
 		return err
 	}
 	whole := func(params int64) int64 { // gathered
-		if reduces {
+		if g.reduces {
 			return params * compute
 		}
 		return 0
 	}
+	shard := ceilDiv(g.head, st.ranks) * prec.GradientBytes
 	loss := turn
 	loss.logits = st.headIn + st.logits
-	if apart {
+	loss.logitsWork = st.lossWork
+	if g.chunked {
 		// Every chunk's head runs forward and backward in turn: its weights gathered,
-		// its gradient whole in fp32, and reduced at the end.
-		headWhole := headGroup * prec.GradientBytes
-		loss.logitsWork = st.lossWork + gradient16
-		loss.gathered += whole(headGroup)
-		loss.reducing += headWhole
+		// its gradient added up whole and reduced in the last.
+		const chunks = 8
+		loss.logits = st.headIn
+		loss.gathered += whole(g.head)
+		if g.reduces {
+			loss.reducing += g.head * g.reduceBytes
+		} else if turn.gradients == 0 {
+			loss.gradients += g.head * prec.GradientBytes
+		}
+		loss.logitsWork += gradient16
 		w.see(loss)
-		loss.logitsWork = gradient16
-		loss.reducing += headWhole + headWhole/st.ranks
-		w.see(loss)
+		if g.reduces {
+			reduce := loss
+			reduce.logitsWork = gradient16 + hidden/chunks + hidden/compute*FP32.Bytes() // with the input's gradient in fp32
+			reduce.work = shard
+			if st.x.MicroBatch > 1 {
+				reduce.work += hidden // chunks of several sequences are copies
+			}
+			reduce.reducing += g.head * g.reduceBytes
+			w.see(reduce)
+		}
 		return nil
 	}
-	if rootStays {
-		loss.gathered += whole(root)
+	switch {
+	case g.apart:
+		loss.gathered += whole(g.head)
+	case g.stays:
+		loss.gathered += whole(g.root)
 	}
-	loss.logitsWork = st.lossWork
 	w.see(loss)
+	if prec.Autocast && c.Ledger.Recipe.Loss == LossEager {
+		// In forward the 16-bit logits and their fp32 copy are there beside the
+		// log-probabilities, and autocast's copies of all weights, whatever is recomputed.
+		forward := loss
+		forward.logitsWork = gradient16 + 2*gradient16
+		forward.work = max(st.casts*compute-w.m.WeightCopiesBytes, 0)
+		w.see(forward)
+	}
 	// The head's backward: 16-bit gradient of the logits, the root group and its
 	// gather buffer; then the gradients of the head and of its input.
 	back := turn
 	back.phase, back.logits, back.logitsWork = PhaseHead, st.headIn, gradient16
-	back.gathered += whole(root)
-	if !rootStays {
-		gather := back
-		gather.gathered += whole(root)
-		w.see(gather)
+	if g.apart {
+		back.gathered += whole(g.head)
+	} else {
+		back.gathered += whole(g.root)
+		if !g.stays {
+			gather := back
+			gather.gathered += whole(g.root)
+			w.see(gather)
+		}
 	}
-	hidden, err := c.hiddenBytes(st)
-	if err != nil {
-		return err
-	}
-	back.logitsWork += hidden
-	if reduces {
-		back.work += rootHead * compute
+	back.work, back.logitsWork = hidden, gradient16
+	if g.reduces {
+		back.work += g.head * compute
 	} else if turn.gradients == 0 {
-		back.gradients += rootHead * prec.GradientBytes
+		back.gradients += g.head * prec.GradientBytes
 	}
 	w.see(back)
+	if !g.apart || !g.reduces {
+		return nil
+	}
+	// A group of its own is reduced at once, unless it waits for the embedding's share
+	// of a tied matrix, and gathered again for the final norm.
+	again := turn
+	again.phase, again.work = PhaseHead, hidden
+	if g.tied {
+		again.work += g.table * compute
+	} else {
+		reduce := turn
+		reduce.phase, reduce.work = PhaseHead, hidden+shard
+		reduce.reducing += g.head * (compute + g.reduceBytes)
+		w.see(reduce)
+		again.gradients += shard
+		again.reducing += g.head * g.reduceBytes
+	}
+	again.gathered += whole(g.head) + max(next, whole(g.head))
+	w.see(again)
 	return nil
 }
 
 // endMoments weighs the embedding's backward and then the reduction of the root
-// group; look and end are what else is held at either.
-func (c *Compiled) endMoments(w *walk, look, end moment, root int64, last, reduces bool, reduceBytes int64) {
+// group or of the embedding's own; look and end are what else is held at either.
+func (c *Compiled) endMoments(w *walk, look, end moment, g headGroups, last bool) {
 	if !w.st.x.Plan.first(w.st.q) {
 		return
 	}
 	prec := &c.Ledger.Recipe.Precision
 	compute := prec.Compute.Bytes()
-	table := c.Ledger.Model.Embedding.Width * w.st.rows
 	tied := c.Ledger.Model.Head.Tied && last
-	if !reduces {
+	if !g.reduces {
 		// A tied table gets a gradient from the head and one from the look-up, which
 		// autograd adds up in place at the very end.
 		if tied {
-			end.gradients += table * prec.GradientBytes
+			end.gradients += g.table * prec.GradientBytes
 		}
 		w.see(end)
 		return
 	}
-	look.work += table * compute
-	if tied {
-		look.work += table * compute // the sum of the two gradients
+	group, whole := g.root, g.root // what is reduced, and what of it has a gradient
+	if g.apart {
+		group, whole = g.embedding(), g.table
+		if !g.stays { // gathered for the embedding, which has no use for it
+			look.gathered = 2 * group * compute
+			w.see(look)
+		}
+	}
+	look.gathered = group * compute
+	look.work += g.table * compute
+	if tied && !g.chunked {
+		look.work += g.table * compute // the sum of the two gradients
 	}
 	w.see(look)
 	end.work = 0
-	end.reducing += root * (compute + reduceBytes)
+	end.reducing += whole*compute + group*g.reduceBytes
+	if g.apart {
+		end.work = ceilDiv(group, w.st.ranks) * prec.GradientBytes
+	}
 	w.see(end)
 }
 

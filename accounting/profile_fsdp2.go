@@ -58,9 +58,12 @@ func (t TorchTitan) Profile(name, summary string) Profile {
 		passes:     &plainPasses,
 		Saved:      t.saved,
 		Work:       t.work,
-		memory:     memoryRules{style: styleAutograd, runtime: torchRuntime, operations: true, rootGathered: t.RootGathered},
+		memory:     memoryRules{style: styleAutograd, runtime: torchRuntime, operations: true, rootGathered: t.RootGathered, grouped: t.Grouped},
 	}
 }
+
+// grouped says that the code is torchtitan 0.3's, which has the chunked loss.
+func (t TorchTitan) grouped(r Recipe) bool { return t.Grouped || r.Loss == LossChunked }
 
 // saved attaches what autograd keeps.
 func (t TorchTitan) saved(m *arch.Model, r Recipe, s *Section) {
@@ -116,8 +119,8 @@ func (t TorchTitan) saved(m *arch.Model, r Recipe, s *Section) {
 			// cross_entropy(logits.float()) keeps the fp32 log-probabilities.
 			keep("loss", "log_probabilities", FP32, TokensVoc, symV)
 		case LossChunked, LossFused:
-			// The gradient of the head's input is gathered chunk by chunk in fp32 and cast.
-			keep("loss", "input_gradient_fp32", FP32, TokensSP, symD)
+			// The gradient of the head's input is gathered chunk by chunk in fp32 and cast:
+			// backward starts from it.
 			keep("loss", "input_gradient", half, TokensSP, symD)
 		}
 	case RoleEncoder, RoleLayer:
@@ -132,8 +135,13 @@ func (t TorchTitan) saved(m *arch.Model, r Recipe, s *Section) {
 			// torchtitan's op-level selection keeps the outputs of every second matrix
 			// product (wq, wv, w1, w2) and of attention.
 			keep(s.Components[0].Name, layerInput, stream, TokensSP, symD)
-			keep("qkv", "q", half, TokensTP, q)
-			keep("qkv", "v", half, TokensKV, v)
+			if t.grouped(r) { // one fused matrix
+				keep("qkv", "qkv_output_q", half, TokensTP, q)
+				keep("qkv", "qkv_output_kv", half, TokensKV, k.Plus(v))
+			} else {
+				keep("qkv", "q", half, TokensTP, q)
+				keep("qkv", "v", half, TokensKV, v)
+			}
 			keep("out", "input", half, TokensTP, out)
 			keep("softmax", "log_sum_exp", FP32, TokensTP, Prod(SymH))
 			if l.FFN != nil {
@@ -158,7 +166,7 @@ func (t TorchTitan) saved(m *arch.Model, r Recipe, s *Section) {
 			copies, shardK, shardV := "", TokensKV, TokensKV
 			// torchtitan 0.3, which has the chunked loss, attends with grouped heads; before,
 			// repeat_kv copied keys and values to all heads.
-			if !t.Grouped && r.Loss != LossChunked && a.KVHeads != a.Heads {
+			if !t.grouped(r) && a.KVHeads != a.Heads {
 				copies, shardK, shardV, k, v = "_repeated", TokensTP, TokensTP, q, out
 			}
 			keep("qkv", "k"+copies, half, shardK, k)
@@ -228,6 +236,9 @@ func (s *Section) weightCasts(half DType) {
 // backward of attention, and when the projections of queries, keys and values get
 // their gradients.
 func (t TorchTitan) work(m *arch.Model, r Recipe, s *Section) []Tensor {
+	if s.Role == RoleEmbedding {
+		return t.standing(m, r)
+	}
 	out := productWork(r, s)
 	if s.Layer == nil || s.Layer.FFN == nil || s.Layer.Attention.MLA != nil {
 		return out
@@ -235,9 +246,19 @@ func (t TorchTitan) work(m *arch.Model, r Recipe, s *Section) []Tensor {
 	for i := range out {
 		out[i].Moment = 1
 	}
-	if a := &s.Layer.Attention; r.Recompute.Mode == RecomputeSelective && a.KVHeads != a.Heads && !t.Grouped && r.Loss != LossChunked {
-		// The kept values are copied to all heads when the layer runs again, and freed.
-		out = append(out, Tensor{Name: "freed v", Shape: []Expr{Prod(SymB).Scale(-1), Prod(SymS), Prod(SymG, SymKV)}, DType: r.Precision.Compute, Shard: TokensKV})
+	// What is kept by operation is copied when the layer runs again, and freed: values,
+	// to all heads, or the output of the fused matrix.
+	freed := func(shard Shard, width Expr) {
+		out = append(out, Tensor{Name: "freed", Shape: []Expr{Prod(SymB).Scale(-1), Prod(SymS), width}, DType: r.Precision.Compute, Shard: shard})
+	}
+	switch a := &s.Layer.Attention; {
+	case r.Recompute.Mode != RecomputeSelective:
+	case t.grouped(r):
+		freed(TokensTP, Prod(SymH, SymK))
+		freed(TokensKV, Prod(SymG, SymK).Plus(Prod(SymG, SymKV)))
+		freed(TokensSP, symD) // the last product: torchtitan 0.3 runs all of the layer again
+	case a.KVHeads != a.Heads:
+		freed(TokensKV, Prod(SymG, SymKV))
 	}
 	none := r
 	none.Recompute = Recompute{}
@@ -246,14 +267,27 @@ func (t TorchTitan) work(m *arch.Model, r Recipe, s *Section) []Tensor {
 		replay.Components[i].Name = s.Components[i].Name
 	}
 	t.saved(m, none, &replay)
-	return append(out, attentionWork(r, s, &replay)...)
+	return append(out, t.attentionWork(r, s, &replay)...)
+}
+
+// standing is what is there all step: tokens, labels and the rotary table of complex
+// numbers, of which torchtitan 0.3 has one a layer.
+func (t TorchTitan) standing(m *arch.Model, r Recipe) []Tensor {
+	tables := int64(1)
+	if t.grouped(r) {
+		tables = m.Layers()
+	}
+	return []Tensor{
+		{Name: "tokens_and_labels", Shape: []Expr{Int(2), Prod(SymB), Prod(SymS)}, DType: Int64, Shard: Tokens},
+		{Name: "rotary_table", Shape: []Expr{Int(tables), Prod(SymS), Int(rotaryWidth(m))}, DType: FP32, Shard: Tokens},
+	}
 }
 
 // attentionWork is what lives in the backward of attention (moment 2) and of the
 // projections before it (moment 3), which reach their gradients in the order value,
 // key, query: the gradients of the weights above, what flows back, and less what
 // the layer kept for the operations above. replay is the layer without recompute.
-func attentionWork(r Recipe, s, replay *Section) []Tensor {
+func (t TorchTitan) attentionWork(r Recipe, s, replay *Section) []Tensor {
 	half := r.Precision.Compute
 	var out []Tensor
 	add := func(name string, shard Shard, shape ...Expr) {
@@ -278,7 +312,11 @@ func attentionWork(r Recipe, s, replay *Section) []Tensor {
 	}
 	only(3, "q_gradient", TokensTP, q)
 	only(3, "input_gradient", TokensSP, symD)
-	only(3, "input_gradient_of_q", TokensSP, symD)
+	if t.grouped(r) { // one matrix makes all three
+		only(3, "kv_gradient", TokensKV, Prod(SymG, SymK).Plus(Prod(SymG, SymKV)))
+	} else {
+		only(3, "input_gradient_of_q", TokensSP, symD)
+	}
 	for i := range replay.Components {
 		c := &replay.Components[i]
 		above := feedForward(c.Name)
@@ -346,7 +384,10 @@ func productWork(r Recipe, s *Section) []Tensor {
 			}
 			logits := chunk("logits", half)
 			logits.Later = true
-			return []Tensor{chunk("log_probabilities", FP32), chunk("nll_gradient", FP32), chunk("log_softmax_gradient", FP32), logits}
+			// Chunks of several sequences are copies.
+			copied := tokens("chunks", half, TokensSP, symD)
+			copied.When = When{MinBatch: 2}
+			return []Tensor{copied, tokens("input_gradient_fp32", FP32, TokensSP, symD), chunk("log_probabilities", FP32), chunk("nll_gradient", FP32), chunk("log_softmax_gradient", FP32), logits}
 		}
 		if r.Loss == LossEager {
 			return []Tensor{tokens("nll_gradient", FP32, TokensVoc, symV), tokens("log_softmax_gradient", FP32, TokensVoc, symV), later}

@@ -213,6 +213,66 @@ def wrap_010(a, model):
     return model, mesh
 
 
+def build_030(a):
+    from functools import partial
+
+    import torchtitan.models.common.config_utils as cu
+    import torchtitan.models.llama3 as l3
+    from torchtitan.models.common import ComplexRoPE, Embedding, Linear, RMSNorm
+    from torchtitan.models.common.attention import ScaledDotProductAttention
+
+    nn.RMSNorm.forward = RMS_FORWARD
+    if a.norm == "fused":
+        nn.RMSNorm.forward = lambda self, x: FusedNorm.apply(x, self.weight, self.eps)
+    F.scaled_dot_product_attention = sdpa
+    # torchtitan 0.3 offers SDPA no more; its own class is still there and saves what varlen flash does.
+    cu.get_attention_config = l3.get_attention_config = lambda backend: ScaledDotProductAttention.Config()
+    c = l3.Llama3Model.Config(
+        dim=a.hidden, vocab_size=a.vocab, enable_weight_tying=a.tied,
+        tok_embeddings=Embedding.Config(num_embeddings=a.vocab, embedding_dim=a.hidden, param_init=l3._EMBEDDING_INIT),
+        norm=RMSNorm.Config(normalized_shape=a.hidden, param_init=l3._NORM_INIT),
+        lm_head=Linear.Config(in_features=a.hidden, out_features=a.vocab, param_init=l3._output_linear_init(a.hidden)),
+        layers=l3._build_llama3_layers(
+            n_layers=a.layers, dim=a.hidden, n_heads=a.heads, n_kv_heads=a.kv_heads or a.heads, hidden_dim=a.ffn, fuse_qkv=True, attn_backend="sdpa",
+            rope=ComplexRoPE.Config(dim=a.hidden // a.heads, max_seq_len=a.seq, theta=500000),
+        ),
+    )
+    with torch.device("meta"):
+        return c.build()
+
+
+def wrap_030(a, model):
+    from torchtitan.distributed import activation_checkpoint as ac
+    from torchtitan.distributed.fsdp import apply_fsdp_to_decoder
+
+    if a.recompute != "none":
+        cls = ac.SelectiveAC if a.recompute == "selective-op" else ac.FullAC
+        cls(cls.Config(preserve_rng_state=False)).apply(model)
+    if a.replicas > 1:
+        mesh = init_device_mesh("cpu", (a.replicas, a.world // a.replicas), mesh_dim_names=("dp_replicate", "fsdp"))
+    else:
+        mesh = init_device_mesh("cpu", (a.world,), mesh_dim_names=("fsdp",))
+    dtype = {"bf16": torch.bfloat16, "fp32": torch.float32}
+    apply_fsdp_to_decoder(model, mesh, dtype[a.param_dtype], dtype[a.reduce_dtype], False, a.cpu_offload, "never" if a.strategy == "fsdp2-noreshard" else "default")
+    return model, mesh
+
+
+def chunked(a, model, tracker, ids, labels, optim):
+    from torchtitan.components.loss import ChunkedLossWrapper
+
+    loss_fn = ChunkedLossWrapper(ChunkedLossWrapper.Config())
+    loss_fn.set_lm_head(model.lm_head)
+    model._skip_lm_head = True
+    # The tracker refuses a module that is called again.
+    handle = model.lm_head.register_forward_pre_hook(lambda m, x: tracker.memory_tracking.pop(m, None) and None, prepend=True)
+    pred = model(ids)
+    tracker.phase = "loss"
+    loss, _ = loss_fn(pred, labels)
+    handle.remove()
+    del pred
+    return loss
+
+
 def materialize(model):
     model.to_empty(device="cpu")
     return model
@@ -278,6 +338,7 @@ def step(a, model, optim, tracker, mesh):
     out = {}
     tracker.phase = "zero"
     optim.zero_grad()
+    loss_sum = lambda pred, labels: F.cross_entropy(pred.flatten(0, 1).float(), labels.flatten(0, 1), reduction="sum")
     loss_fn = lambda pred, labels: F.cross_entropy(pred.flatten(0, 1).float(), labels.flatten(0, 1))
     for micro in range(a.grad_accum):
         if a.sync_last and a.strategy != "ddp":
@@ -299,7 +360,7 @@ def step(a, model, optim, tracker, mesh):
                 pred = model(ids)
                 out["after_forward_total_bytes"] = tracker.now()
                 tracker.phase = "loss"
-                loss = loss_fn(pred, labels)
+                loss = (loss_fn if a.titan == "0.1.0" else loss_sum)(pred, labels)
                 if a.grad_accum > 1:
                     loss = loss / a.grad_accum
                 del pred
