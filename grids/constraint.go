@@ -78,6 +78,8 @@ func plainSyntax(text string, err *file.Error) *syntaxError {
 		return &syntaxError{column: column, msg: "unexpected &", hint: "write &&"}
 	case err.Message == "literal not terminated":
 		return &syntaxError{column: column, msg: "the quote is not closed"}
+	case strings.HasPrefix(err.Message, "invalid float literal"), strings.HasPrefix(err.Message, "integer literal is too large"), strings.HasPrefix(err.Message, "invalid integer literal"):
+		return &syntaxError{column: column, msg: "a number that no 64-bit number can hold"}
 	case isToken:
 		// The token comes as Kind("text").
 		if _, inner, ok := strings.Cut(unexpected, `("`); ok {

@@ -437,6 +437,7 @@ func TestBadStudies(t *testing.T) {
 	f("zero_stage",
 		"zero_stage.bad.yaml:4:10: grid.zero[0]: is 4; it must be from 0 to 3",
 	)
+	badValues(f)
 
 	files, err := filepath.Glob("*.bad.yaml")
 	require.NoError(t, err)

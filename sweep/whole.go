@@ -3,6 +3,7 @@ package sweep
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -18,7 +19,7 @@ func (d *decoder) checkWhole() {
 		{"model", "add model: [gpt2]; `headroom models` lists the names"},
 		{"accelerator", "add accelerator: [h100-sxm]; `headroom gpus` lists the names"},
 	} {
-		if d.get("grid."+need.name) == nil {
+		if d.get("grid."+need.name) == nil && !slices.ContainsFunc(d.problems, func(p Problem) bool { return p.Path == "grid" }) {
 			d.fail(place{node: d.grid, path: "grid." + need.name}, need.hint, "is missing")
 		}
 	}

@@ -56,8 +56,8 @@ func parseYAML(file string, data []byte) (*yaml.Node, error) {
 	if len(data) > maxStudyBytes {
 		return nil, Problems{{File: file, Msg: fmt.Sprintf("is larger than %d KiB, which no study is", maxStudyBytes>>10), Hint: "write long axes as ranges, such as 1..1024:8"}}
 	}
-	if line, col, ok := findBadByte(data); ok {
-		return nil, Problems{{File: file, Line: line, Col: col, Msg: "is not text: a NUL byte, or not UTF-8", Hint: "save the study as UTF-8 text"}}
+	if line, col, what := findBadByte(data); what != "" {
+		return nil, Problems{{File: file, Line: line, Col: col, Msg: "is not text: " + what, Hint: "save the study as UTF-8 text"}}
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, second yaml.Node
@@ -77,21 +77,25 @@ func parseYAML(file string, data []byte) (*yaml.Node, error) {
 	return doc.Content[0], nil
 }
 
-// findBadByte finds a NUL or what is not UTF-8: YAML readers name no position.
-func findBadByte(data []byte) (line, col int, found bool) {
+// findBadByte finds the first character that text may not hold: YAML readers name
+// no position.
+func findBadByte(data []byte) (line, col int, what string) {
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	line, col = 1, 1
 	for len(data) > 0 {
 		r, size := utf8.DecodeRune(data)
 		switch {
 		case r == 0, r == utf8.RuneError && size == 1:
-			return line, col, true
+			return line, col, "a NUL byte, or not UTF-8"
+		case r < ' ' && r != '\t' && r != '\n' && r != '\r', r >= 0x7f && r < 0xa0 && r != 0x85, r == 0xfeff, r == 0xfffe, r == 0xffff:
+			return line, col, fmt.Sprintf("the character %U, which YAML has no place for", r)
 		case r == '\n':
 			line, col = line+1, 0
 		}
 		col++
 		data = data[size:]
 	}
-	return 0, 0, false
+	return 0, 0, ""
 }
 
 var unknownAnchor = regexp.MustCompile(`^unknown anchor '(.*)' referenced$`)
