@@ -105,7 +105,7 @@ func badValues(f func(name string, want ...string)) {
 	f("key_is_list", "key_is_list.bad.yaml:1:3: a key is a list; keys are words")
 	f("key_is_number",
 		"key_is_number.bad.yaml:1:1: 7: unknown key",
-		"  hint: known here: study, grid, where, tokens, prices, keep, out",
+		"  hint: known here: "+strings.Join(keysOf(""), ", "),
 	)
 	f("key_not_text_in_grid", "key_not_text_in_grid.bad.yaml:4:5: grid: a key is a mapping; keys are words")
 	f("look_alike_key",

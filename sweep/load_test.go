@@ -181,6 +181,9 @@ func FuzzLoad(f *testing.F) {
 	files, err := os.ReadDir("testdata/bad")
 	require.NoError(f, err)
 	for _, file := range files {
+		if file.IsDir() {
+			continue
+		}
 		data, err := os.ReadFile("testdata/bad/" + file.Name())
 		require.NoError(f, err)
 		f.Add(data, "tp=1,2")
