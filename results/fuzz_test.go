@@ -24,9 +24,19 @@ func FuzzDatasetFiles(f *testing.F) {
 		text := whole.files()[filepath.Join("out", name)]
 		f.Add(uint8(i), text)
 		for _, change := range [][2]string{
-			{`"rows": 10`, `"rows": 11`}, {`"cases": 20`, `"cases": 9223372036854775807`}, {`"part_rows": 10`, `"part_rows": -1`}, {`"part_rows": 10`, `"part_rows": 1e1`},
-			{`"part": 1`, `"part": -1`}, {`"bytes": `, `"bytes": -`}, {`"sha256": "`, `"sha256": "x`}, {"{", "["}, {`"schema_version": 1`, `"schema_version": 0`},
-			{`"fits"`, `"fitss"`}, {`"study": {`, `"study": {"a": 1, `}, {"}", "}}"}, {`"run_id": "`, `"run_id": "0`},
+			{`"rows": 10`, `"rows": 11`},
+			{`"cases": 20`, `"cases": 9223372036854775807`},
+			{`"part_rows": 10`, `"part_rows": -1`},
+			{`"part_rows": 10`, `"part_rows": 1e1`},
+			{`"part": 1`, `"part": -1`},
+			{`"bytes": `, `"bytes": -`},
+			{`"sha256": "`, `"sha256": "x`},
+			{"{", "["},
+			{`"schema_version": 1`, `"schema_version": 0`},
+			{`"fits"`, `"fitss"`},
+			{`"study": {`, `"study": {"a": 1, `},
+			{"}", "}}"},
+			{`"run_id": "`, `"run_id": "0`},
 		} {
 			f.Add(uint8(i), strings.Replace(text, change[0], change[1], 1))
 		}
