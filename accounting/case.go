@@ -2,6 +2,7 @@ package accounting
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,6 +26,8 @@ type Options struct {
 	Profile, Recipe, Optimizer          string
 	Attention, Recompute, Loss, Dropout string
 	Schedule                            string
+	Trainable, Offload                  string
+	OptimizerInBackward                 bool
 	Compile                             bool
 	Softmax                             SoftmaxKernel
 	Foreach, ReduceLast                 bool  // see [Recipe]
@@ -98,6 +101,14 @@ func (o Options) Resolve() (*Case, error) {
 	r.Loss, err = ParseLoss(orDefault(o.Loss, "eager"))
 	fail(err)
 	r.Compile = o.Compile
+	r.Trainable, err = ParseTrainable(orDefault(o.Trainable, "all"))
+	fail(err)
+	r.Offload, err = ParseOffload(orDefault(o.Offload, "none"))
+	fail(err)
+	r.OptimizerInBackward = o.OptimizerInBackward
+	if r.Offload&OffloadParameters != 0 && c.Profile.memory.style == styleAutograd {
+		r.Offload |= OffloadOptimizer // torch's CPUOffloadPolicy moves gradients and optimizer with them
+	}
 	if o.Dropout != "" {
 		r.Dropout, err = strconv.ParseFloat(o.Dropout, 64)
 		if err != nil || !(r.Dropout >= 0 && r.Dropout < 1) {
@@ -183,6 +194,15 @@ func (o Options) Resolve() (*Case, error) {
 		if p.PP > 1 {
 			note("no global batch was given: %d micro-batches a rank are assumed, as many as pipeline stages", p.PP)
 		}
+	}
+	if r.Trainable.Rank > 0 && slices.ContainsFunc(c.Model.Kinds, func(l arch.Layer) bool { return l.MoE != nil }) {
+		note("adapters are put on no routed expert")
+	}
+	if r.Offload != 0 {
+		note("copies to and from the host are not in the time")
+	}
+	if r.Compile && c.Profile.memory.style != styleAutograd {
+		note("profile %s has kernels of its own: compile changes nothing", c.Profile.Name)
 	}
 	for _, n := range c.Model.Notes {
 		note("%s", n)

@@ -47,6 +47,7 @@ type compiledSection struct {
 	// one vocabulary row.
 	weights   [numWeightShards]int64
 	untrained int64
+	frozen    [numWeightShards]int64 // the part of weights that has no gradient
 	left      [numWeightShards]int64 // of components that the memory sum leaves out
 	casts     [numWeightShards]int64 // of those that autocast copies
 	// moments is the optimizer's moments in bytes, in the same classes.
@@ -61,6 +62,7 @@ type compiledSection struct {
 	headWork []term             // the working set of the head's own backward
 	flops    products           // of one forward
 	again    products           // the part that backward repeats
+	fixed    products           // the part of products with frozen weights
 	groups   [numGroups]products
 }
 
@@ -70,6 +72,7 @@ const numWeightShards = int(ByExpert) + 1
 type paramShape struct {
 	rows, rest, count int64
 	shard             Shard
+	frozen            bool
 }
 
 // A term is coef·Bᵇ·Sˢ bytes, cut by shard. A vocabulary-parallel term holds
@@ -266,6 +269,10 @@ func (cs *compiledSection) addWeight(l *Ledger, s *Section, w *Tensor) error {
 	if l.Recipe.Precision.Autocast && (w.Uses != nil || w.Shard == ByExpert) {
 		cs.casts[w.Shard] += n
 	}
+	if w.Frozen {
+		cs.frozen[w.Shard] += n
+		moments = 0
+	}
 	cs.weights[w.Shard] += n
 	cs.moments[w.Shard] += moments
 	rest := int64(1)
@@ -273,12 +280,12 @@ func (cs *compiledSection) addWeight(l *Ledger, s *Section, w *Tensor) error {
 		rest *= d
 	}
 	for i := range cs.shapes {
-		if p := &cs.shapes[i]; p.rows == shape[0] && p.rest == rest && p.shard == w.Shard {
+		if p := &cs.shapes[i]; p.rows == shape[0] && p.rest == rest && p.shard == w.Shard && p.frozen == w.Frozen {
 			p.count++
 			return nil
 		}
 	}
-	cs.shapes = append(cs.shapes, paramShape{rows: shape[0], rest: rest, count: 1, shard: w.Shard})
+	cs.shapes = append(cs.shapes, paramShape{rows: shape[0], rest: rest, count: 1, shard: w.Shard, frozen: w.Frozen})
 	return nil
 }
 
@@ -313,6 +320,11 @@ func appendTerm(terms []term, k term) []term {
 func (cs *compiledSection) addFLOPs(l *Ledger, s *Section, comp *Component) {
 	cs.flops.add(s, comp.FLOPs())
 	cs.groups[groupIndex(comp.Group)].add(s, comp.FLOPs())
+	fixed := Component{Weights: slices.DeleteFunc(slices.Clone(comp.Weights), func(t Tensor) bool { return !t.Frozen })}
+	if len(fixed.Weights) == len(comp.Weights) && len(fixed.Weights) > 0 {
+		fixed.Products = comp.Products // experts
+	}
+	cs.fixed.add(s, fixed.FLOPs())
 	if s.Layer == nil {
 		return
 	}

@@ -12,7 +12,8 @@ type Counts struct {
 	Position                 int64 `json:"position"`  // learned position table
 	Head                     int64 `json:"head"`      // with its bias; 0 when tied
 	NonEmbedding             int64 `json:"non_embedding"`
-	MTP                      int64 `json:"mtp"` // multi-token prediction, not in the total
+	Trainable                int64 `json:"trainable"` // of the total: what has gradients
+	MTP                      int64 `json:"mtp"`       // multi-token prediction, not in the total
 }
 
 func (l *Ledger) counts() (Counts, error) {
@@ -32,6 +33,11 @@ func (l *Ledger) counts() (Counts, error) {
 			if n.Total, err = addChecked(n.Total, size); err != nil {
 				return n, err
 			}
+			trained, err := c.Trained().Scale(s.Count).Eval(&s.Values)
+			if err != nil {
+				return n, err
+			}
+			n.Trainable += trained
 			switch {
 			case c.Name == "token_embedding":
 				n.Embedding += size

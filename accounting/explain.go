@@ -62,6 +62,9 @@ type CaseFields struct {
 	Loss         string  `json:"loss"`
 	Dropout      float64 `json:"dropout"`
 	Compile      bool    `json:"compile"`
+	Trainable    string  `json:"trainable"`
+	Offload      string  `json:"offload"`
+	InBackward   bool    `json:"optimizer_in_backward"`
 	Accelerator  string  `json:"gpu,omitempty"`
 }
 
@@ -174,6 +177,7 @@ func (c *Case) fields(r *Report) CaseFields {
 		TP: p.TP, SP: p.SP, PP: p.PP, VPP: p.VPP, CP: p.CP, EP: p.EP, ETP: p.ETP, DP: p.DP, ZeRO: p.ZeRO, Schedule: p.Schedule.String(), Replicas: max(p.Replicas, 1), FirstLayers: p.FirstLayers, LastLayers: p.LastLayers,
 		Recipe: c.Recipe.Precision.Name, Profile: c.Profile.Name, Optimizer: c.Recipe.Optimizer.Name,
 		Attention: c.Recipe.Attention.String(), Recompute: c.Recipe.Recompute.String(), Loss: c.Recipe.Loss.String(), Dropout: c.Recipe.Dropout, Compile: c.Recipe.Compile,
+		Trainable: c.Recipe.Trainable.String(), Offload: c.Recipe.Offload.String(), InBackward: c.Recipe.OptimizerInBackward,
 	}
 }
 
@@ -226,9 +230,10 @@ func (c *Compiled) algebra(x *Setting) map[string]string {
 	for i := range l.Sections {
 		s := &l.Sections[i]
 		parameters, saved := s.Sum((*Component).Parameters), s.Sum((*Component).SavedBytes)
-		line := parameters.Scale(state).Plus(saved)
+		trained := s.Sum((*Component).Trained)
+		line := parameters.Scale(p.WeightBytes).Plus(trained.Scale(state - p.WeightBytes)).Plus(saved)
 		if uniform > 0 {
-			line = parameters.Scale(state / uniform).Plus(s.Sum((*Component).SavedElems))
+			line = parameters.Plus(trained.Scale(state/uniform - 1)).Plus(s.Sum((*Component).SavedElems))
 		}
 		flops := s.Sum((*Component).FLOPs)
 		switch span := c.sections[i].span(x.Context, x.Convention); span {
@@ -275,6 +280,10 @@ func (c *Case) rows(k *Compiled, tensors bool) ([]LedgerRow, error) {
 			if err != nil {
 				return nil, err
 			}
+			trained, err := comp.Trained().Scale(s.Count).Eval(&v)
+			if err != nil {
+				return nil, err
+			}
 			saved, err := comp.SavedBytes().Scale(s.Count).Eval(&v)
 			if err != nil {
 				return nil, err
@@ -282,7 +291,7 @@ func (c *Case) rows(k *Compiled, tensors bool) ([]LedgerRow, error) {
 			row := LedgerRow{
 				Section: s.Name, Component: comp.Name, Count: s.Count,
 				Algebra: comp.Parameters().Simplify(&v).String(), SavedAlgebra: comp.SavedBytes().Simplify(&v).String(),
-				Parameters: n, Gradients: n * p.GradientBytes, Optimizer: n * (p.MasterBytes + moments), Activations: saved,
+				Parameters: n, Gradients: trained * p.GradientBytes, Optimizer: trained * (p.MasterBytes + moments), Activations: saved,
 				LeftOut: comp.Excluded,
 			}
 			var flops products

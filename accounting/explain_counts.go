@@ -129,7 +129,7 @@ func (c *Case) flopsFields(k *Compiled) FLOPsFields {
 		f.SixPTError = f.SixPT/f.ModelStep - 1
 	}
 	for _, op := range c.Recipe.Optimizer.Ops {
-		f.OptimizerOps = append(f.OptimizerOps, OptimizerOpField{op.Name, op.FLOPs, float64(op.FLOPs) * float64(k.Counts.Total)})
+		f.OptimizerOps = append(f.OptimizerOps, OptimizerOpField{op.Name, op.FLOPs, float64(op.FLOPs) * float64(k.Counts.Trainable)})
 	}
 	return f
 }

@@ -115,6 +115,17 @@ func (c *Compiled) repeatedFLOPs(sequences, s int64, conv Convention) float64 {
 	return perSequence * float64(sequences)
 }
 
+// frozenFLOPs is what frozen weights save of [Compiled.ForwardFLOPs] in backward:
+// they have no gradient of their own.
+func (c *Compiled) frozenFLOPs(sequences, s int64) float64 {
+	var perSequence float64
+	for i := range c.sections {
+		cs := &c.sections[i]
+		perSequence += float64(cs.fixed.at(float64(s), 0) * float64(cs.count))
+	}
+	return float64(perSequence * float64(sequences))
+}
+
 // A GroupFLOPs is one bar of the forward pass.
 type GroupFLOPs struct {
 	Group Group
@@ -157,9 +168,9 @@ func (c *Compiled) StepFLOPs(globalBatch, s int64, conv Convention) StepFLOPs {
 // are recomputed where not all are.
 func (c *Compiled) stepFLOPs(globalBatch, s int64, conv Convention, p *Plan) StepFLOPs {
 	f := StepFLOPs{Convention: conv, Forward: c.ForwardFLOPs(globalBatch, s, conv)}
-	f.Model = 3 * f.Forward
+	f.Model = float64(3*f.Forward) - c.frozenFLOPs(globalBatch, s)
 	r := &c.Ledger.Recipe.Recompute
 	f.Hardware = f.Model + float64(c.repeatedFLOPs(globalBatch, s, conv)*r.share(c.limits.layers, p))
-	f.Optimizer = float64(c.Ledger.Recipe.Optimizer.FLOPsPerParameter()) * float64(c.Counts.Total)
+	f.Optimizer = float64(c.Ledger.Recipe.Optimizer.FLOPsPerParameter()) * float64(c.Counts.Trainable)
 	return f
 }

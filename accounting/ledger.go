@@ -52,6 +52,21 @@ func (c *Component) Parameters() Expr {
 	return n
 }
 
+// Trained is the part of [Component.Parameters] that has gradients.
+func (c *Component) Trained() Expr {
+	var n Expr
+	for i := range c.Weights {
+		if w := &c.Weights[i]; !w.Tied && !w.Frozen {
+			n = n.Plus(w.Elems())
+		}
+	}
+	return n
+}
+
+func (c *Component) trained() bool {
+	return slices.ContainsFunc(c.Weights, func(w Tensor) bool { return !w.Frozen && !w.Tied && !w.Untrained })
+}
+
 // FLOPs is the arithmetic of one forward of one micro-batch of B sequences:
 // 2·m·n·k for each matrix product (accounting.md 2.4 and 4).
 func (c *Component) FLOPs() Expr {
@@ -107,6 +122,9 @@ type Section struct {
 	// Work is what backward holds at its widest beside the saved tensors: what is
 	// recomputed, and gradients of activations.
 	Work []Tensor
+	// idle says that no gradient has to pass through: nothing before it is trained, nor
+	// anything in it.
+	idle bool
 }
 
 // Component returns the row of that name, or nil.
@@ -141,9 +159,18 @@ type Ledger struct {
 // its saved tensors from the profile.
 func NewLedger(m *arch.Model, r Recipe, p *Profile) *Ledger {
 	l := &Ledger{Model: m, Recipe: r, Profile: p, Sections: weightSections(m)}
+	trained := false // anything so far
 	for i := range l.Sections {
 		s := &l.Sections[i]
-		p.Saved(m, r, s)
+		s.freeze(r.Trainable)
+		for j := range s.Components {
+			trained = trained || s.Components[j].trained()
+		}
+		s.idle = !trained
+	}
+	for i := range l.Sections {
+		s := &l.Sections[i]
+		p.keep(m, r, s)
 		s.Work = p.working(m, r, s)
 		for j := range s.Components {
 			s.Components[j].Excluded = p.excluded(s.Components[j].Name)

@@ -94,6 +94,8 @@ type memoryRules struct {
 // micro-batch: computed once a case, whatever the number of stages.
 type sectionCost struct {
 	dense, expert               int64 // parameters
+	frozenDense, frozenExpert   int64 // the part of them that has no gradient
+	frozenShard, frozenExpShard int64 // and of the shards below
 	left                        int64 // parameters that the memory sum leaves out
 	denseMoments, expertMoments int64 // optimizer moments, bytes
 	casts                       int64 // parameters that autocast copies
@@ -123,6 +125,7 @@ type stageSums struct {
 	ranks int64 // data-parallel ranks that share dense states, dp·cp
 
 	sectionCost       // of all sections; saved by all micro-batches in flight, work of the widest
+	widestSaved int64 // what the layer keeps that keeps most
 	logits      int64 // saved by the loss
 	headIn      int64 // saved by the head's product
 	lossWork    int64
@@ -216,7 +219,10 @@ func (c *Compiled) price(st *stage, costs []sectionCost) ([]sectionCost, error) 
 	}
 	for i := range costs {
 		k := &costs[i]
-		k.denseShard, k.expertShard = c.shards(st, c.section(i), k.dense, k.expert)
+		k.denseShard, k.expertShard = c.shards(st, c.section(i), k.dense, k.expert, false)
+		if k.frozenDense+k.frozenExpert > 0 {
+			k.frozenShard, k.frozenExpShard = c.shards(st, c.section(i), k.frozenDense, k.frozenExpert, true)
+		}
 	}
 	return costs, nil
 }
@@ -237,6 +243,7 @@ func (cs *compiledSection) price(st *stage) (k sectionCost, err error) {
 	k.left, _ = perRank(&cs.left, st.rows, &d)
 	dense, expert := perRank(&cs.casts, st.rows, &d)
 	k.casts = dense + expert
+	k.frozenDense, k.frozenExpert = perRank(&cs.frozen, st.rows, &d)
 	k.denseMoments, k.expertMoments = perRank(&cs.moments, st.rows, &d)
 	if k.saved, err = sumTerms(cs.saved, b, s, st.rows, &d); err != nil {
 		return k, err
@@ -304,6 +311,9 @@ func (c *Compiled) holdStage(st *stage, q int64, m *Memory) error {
 	if err != nil {
 		return err
 	}
+	if c.Ledger.Recipe.Offload&OffloadActivations != 0 {
+		st.saved = min(st.saved, st.widestSaved) // of the layer at work
+	}
 	if p.last(q) {
 		if err := c.holdHead(st, m); err != nil {
 			return err
@@ -365,6 +375,7 @@ func (c *Compiled) hold(st *stage, section int, n, times int64, size *int64, m *
 	}
 	st.states(k, n)
 	st.work = max(st.work, k.work)
+	st.widestSaved = max(st.widestSaved, k.saved)
 	saved, err := mulChecked(k.saved, times)
 	if err != nil {
 		return err
@@ -383,6 +394,19 @@ func (st *stage) states(k *sectionCost, n int64) {
 	st.expertMoments += k.expertMoments * n
 	st.denseShard += k.denseShard * n
 	st.expertShard += k.expertShard * n
+	st.frozenDense += k.frozenDense * n
+	st.frozenExpert += k.frozenExpert * n
+	st.frozenShard += k.frozenShard * n
+	st.frozenExpShard += k.frozenExpShard * n
+}
+
+// trained and trainedShard are the parameters with gradients, whole and cut.
+func (k *sectionCost) trained() int64 {
+	return k.dense + k.expert - k.frozenDense - k.frozenExpert
+}
+
+func (k *sectionCost) trainedShard() int64 {
+	return k.denseShard + k.expertShard - k.frozenShard - k.frozenExpShard
 }
 
 func (c *Compiled) holdHead(st *stage, m *Memory) error {
@@ -413,6 +437,10 @@ func (c *Compiled) holdHead(st *stage, m *Memory) error {
 	// A tied head on another stage than the embedding holds its own copy of the table.
 	if c.Ledger.Model.Head.Tied && !st.x.Plan.first(st.q) && !c.Ledger.Profile.excluded("token_embedding") {
 		copied := c.Ledger.Model.Embedding.Width * st.rows
+		if c.sections[0].frozen[ByVocab] > 0 {
+			st.frozenDense += copied
+			st.frozenShard += ceilDiv(copied, st.ranks)
+		}
 		st.dense += copied
 		st.denseShard += ceilDiv(copied, st.ranks)
 		st.denseMoments += c.sections[0].moments[ByVocab] * st.rows
@@ -420,17 +448,17 @@ func (c *Compiled) holdHead(st *stage, m *Memory) error {
 	return err
 }
 
-// shards is what is left of one section's parameters when ZeRO cuts them: FSDP2
-// pads the first dimension of each tensor to a multiple of the ranks, ZeRO's flat
+// shards is what is left of one section's parameters, or of its frozen ones, when
+// ZeRO cuts them: FSDP2 pads the first dimension of each tensor to a multiple of the ranks, ZeRO's flat
 // buffers pad the sum.
-func (c *Compiled) shards(st *stage, cs *compiledSection, dense, expert int64) (ds, es int64) {
+func (c *Compiled) shards(st *stage, cs *compiledSection, dense, expert int64, frozen bool) (ds, es int64) {
 	p := &st.x.Plan
 	es = ceilDiv(expert, p.ExpertShardRanks())
 	if c.Ledger.Profile.memory.style != styleAutograd || p.TP > 1 || st.ranks == 1 {
 		return ceilDiv(dense, st.ranks), es
 	}
 	for i := range cs.shapes {
-		if s := &cs.shapes[i]; s.shard != ByExpert {
+		if s := &cs.shapes[i]; s.shard != ByExpert && (s.frozen || !frozen) {
 			ds += ceilDiv(s.rows, st.ranks) * s.rest * s.count
 		}
 	}
@@ -444,14 +472,15 @@ func (c *Compiled) bufferPeak(st *stage, m *Memory) error {
 	prec := &c.Ledger.Recipe.Precision
 	p := &st.x.Plan
 	all, shard := st.dense+st.expert, st.denseShard+st.expertShard
-	weights, gradients, master := all, all, all
+	trained, trainedShard := st.trained(), st.trainedShard()
+	weights, gradients, master := all, trained, trained
 	moments := st.denseMoments + st.expertMoments
 	if p.ZeRO >= 1 {
-		master = shard
+		master = trainedShard
 		moments = ceilDiv(st.denseMoments, st.ranks) + ceilDiv(st.expertMoments, p.ExpertShardRanks())
 	}
 	if p.ZeRO >= 2 {
-		gradients = shard
+		gradients = trainedShard
 	}
 	if p.ZeRO >= 3 {
 		weights = shard
@@ -459,6 +488,16 @@ func (c *Compiled) bufferPeak(st *stage, m *Memory) error {
 	m.WeightsBytes = weights * prec.WeightBytes
 	m.GradientsBytes = gradients * prec.GradientBytes
 	m.OptimizerBytes = master*prec.MasterBytes + moments
+	offload := c.Ledger.Recipe.Offload
+	if offload&OffloadOptimizer != 0 {
+		m.OptimizerBytes = 0
+		if p.ZeRO >= 2 && c.Ledger.Profile.memory.reduceElements > 0 {
+			m.GradientsBytes = 0 // ZeRO-Offload: each bucket's share goes to the host once reduced
+		}
+	}
+	if offload&OffloadParameters != 0 {
+		m.WeightsBytes = 0
+	}
 	m.ActivationsBytes, m.LogitsBytes = st.saved, st.headIn+st.logits
 	if c.Ledger.Profile.memory.style == styleSheet {
 		m.Phase = PhaseAll
@@ -470,17 +509,20 @@ func (c *Compiled) bufferPeak(st *stage, m *Memory) error {
 	if p.ZeRO >= 3 && st.ranks > 1 {
 		gathered = c.gatheredParameters(st) * compute
 	}
-	updated, made := all, rules.updateBytes+rules.flatBytes
+	updated, made := trained, rules.updateBytes+rules.flatBytes
 	if p.ZeRO >= 1 {
-		reduced, updated = rules.reduceElements*compute, shard
+		reduced, updated = rules.reduceElements*compute, trainedShard
 	}
 	if p.ZeRO >= 2 && st.ranks > 1 && rules.reduceElements == 0 {
 		// Where no bucket bounds it (Megatron-FSDP), one layer's gradient is whole while
 		// the layer before is being reduced.
-		reduced = 2 * c.largestLayer(st) * prec.GradientBytes
+		reduced = 2 * c.largestTrained(st) * prec.GradientBytes
 	}
 	if p.ZeRO >= 3 && rules.fsdp {
 		reduced, made = 0, rules.updateBytes
+	}
+	if offload&OffloadOptimizer != 0 {
+		made = 0 // the host makes the update
 	}
 	// In the loss and in the widest layer's backward everything in flight is alive;
 	// at the update the activations are gone and its flat tensors come. Their blocks
@@ -554,6 +596,16 @@ func (c *Compiled) largestLayer(st *stage) (most int64) {
 	for i := range c.sections {
 		if role := c.sections[i].role; role == RoleLayer || role == RoleEncoder {
 			most = max(most, st.costs[i].dense+st.costs[i].expert)
+		}
+	}
+	return most
+}
+
+// largestTrained is the most parameters with gradients that a layer has.
+func (c *Compiled) largestTrained(st *stage) (most int64) {
+	for i := range c.sections {
+		if role := c.sections[i].role; role == RoleLayer || role == RoleEncoder {
+			most = max(most, st.costs[i].trained())
 		}
 	}
 	return most

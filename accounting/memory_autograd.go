@@ -53,22 +53,36 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 	compute := prec.Compute.Bytes()
 	reduceBytes := min(prec.GradientBytes, r.Reduce.Bytes())
 	gradientBytes := func(params, shards int64) int64 {
-		if cut {
+		switch {
+		case r.OptimizerInBackward:
+			return 0 // gone as soon as it is there
+		case cut && r.Offload&OffloadParameters != 0:
+			return 0 // the shards' gradients go to the host (FSDP2's CPUOffloadPolicy)
+		case cut:
 			return shards * prec.GradientBytes
 		}
 		return params * prec.GradientBytes
 	}
+	away := r.Offload&OffloadActivations != 0 // only what the layer at work keeps is there
 	w := walk{st: st, m: m}
 	m.WeightsBytes = all * prec.WeightBytes
 	if cut {
 		m.WeightsBytes = shard * prec.WeightBytes
 	}
+	if r.Offload&OffloadParameters != 0 {
+		m.WeightsBytes = 0
+	}
 	moments := st.denseMoments + st.expertMoments
-	master := all * prec.MasterBytes
-	updated := all
+	trained, trainedShard := st.trained(), st.trainedShard()
+	master := trained * prec.MasterBytes
+	updated := trained
 	if p.ZeRO >= 1 {
-		moments = cutMoments(st.denseMoments, st.dense, st.denseShard) + cutMoments(st.expertMoments, st.expert, st.expertShard)
-		master, updated = shard*prec.MasterBytes, shard
+		moments = cutMoments(st.denseMoments, st.dense-st.frozenDense, st.denseShard-st.frozenShard) +
+			cutMoments(st.expertMoments, st.expert-st.frozenExpert, st.expertShard-st.frozenExpShard)
+		master, updated = trainedShard*prec.MasterBytes, trainedShard
+	}
+	if r.Offload&OffloadOptimizer != 0 {
+		moments, master, updated = 0, 0, 0
 	}
 	m.OptimizerBytes = master
 	during := moments // in forward and backward
@@ -77,7 +91,7 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 	}
 	if ddp {
 		// Gradients are copied to buckets that stay, and back (gradient_as_bucket_view off).
-		w.standing = all * prec.GradientBytes
+		w.standing = trained * prec.GradientBytes
 	}
 	if p.first(st.q) {
 		for _, i := range c.first {
@@ -91,9 +105,15 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 	layers := all - root // parameters of the layers not yet done
 	// torchtitan 0.3, which has the chunked loss, wraps the head with the final norm
 	// apart from the embedding and leaves nothing to the root group.
-	chunked := r.Loss == LossChunked
+	chunked := r.Loss == LossChunked && rules.operations
 	apart := rules.grouped || chunked
 	g := headGroups{root: root, head: rootHead, table: c.Ledger.Model.Embedding.Width * st.rows, apart: apart, chunked: chunked, stays: rules.rootGathered || p.ZeRO == 2, reduces: reduces, reduceBytes: reduceBytes}
+	g.headGrad, g.tableGrad = c.headTrained(st, rootHead, g.table, last)
+	g.rootGrad = root - (rootHead - g.headGrad)
+	if p.first(st.q) {
+		g.rootGrad -= st.costs[0].frozenDense
+	}
+	rootHead = g.headGrad
 	headDone := int64(0) // parameters of a head that is reduced before the layers' backward
 	first := int64(0)    // parameters of the embedding's own group
 	if apart {
@@ -112,9 +132,9 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 	micro := x.MicroBatches(p)
 	if micro > 1 {
 		if reduces && r.ReduceLast {
-			whole = all * reduceBytes
+			whole = trained * reduceBytes
 		} else {
-			held = gradientBytes(all, shard)
+			held = gradientBytes(trained, trainedShard)
 		}
 	}
 	full, stays := p.ZeRO == 3 && reduces, p.ZeRO == 2 && reduces
@@ -144,7 +164,7 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 
 	// Backward walks the layers from the last to the first.
 	count := c.stageSize(p, st.q)
-	above := int64(0)      // parameters of layers already done
+	above := int64(0)      // parameters with gradients of layers already done
 	aboveShard := int64(0) // and their shards
 	saved := st.saved      // activations still kept
 	previous := int64(0)   // parameters of the layer just done, in its reduce-scatter
@@ -174,6 +194,9 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 			}
 		} else if held == 0 && last {
 			out.gradients += gradientBytes(rootHead, rootHead)
+			if r.OptimizerInBackward && c.Ledger.Model.Head.Tied {
+				out.gradients += rootHead * prec.GradientBytes // until the embedding's is added
+			}
 		}
 		return out
 	}
@@ -182,9 +205,9 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 			// Between equal layers every component moves evenly, so no peak is inside:
 			// step over to the second layer.
 			cost := &st.costs[c.layers[0]]
-			above += (cost.dense + cost.expert) * n
+			above += cost.trained() * n
 			layers -= (cost.dense + cost.expert) * n
-			aboveShard += (cost.denseShard + cost.expertShard) * n
+			aboveShard += cost.trainedShard() * n
 			saved -= cost.saved * n
 			k -= n
 		}
@@ -208,6 +231,9 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 			}
 			saved -= st.costs[len(c.sections)-1].saved // the final norm is done
 		}
+		if away {
+			saved = cost.saved
+		}
 		between := at(PhaseBackward)
 		between.work += hidden
 		between.gathered = gathered(root) + gathered(here) + below(layers)
@@ -225,20 +251,20 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 			reduce := at(PhaseBackward)
 			reduce.work += hidden
 			reduce.gathered = gathered(root) + buffer(next) + below(layers)
-			reduce.reducing += here * reduceBytes
+			reduce.reducing += cost.trained() * reduceBytes
 			if whole == 0 { // else they were added to the whole ones
-				reduce.reducing += here * compute
+				reduce.reducing += cost.trained() * compute
 			}
 			w.see(reduce)
 		}
-		above, aboveShard, previous = above+here, aboveShard+cost.denseShard+cost.expertShard, here
+		above, aboveShard, previous = above+cost.trained(), aboveShard+cost.trainedShard(), cost.trained()
 	}
 	saved = max(saved, 0)
 	look := at(PhaseEnd)
 	look.work += hidden
 	previous = 0
 	c.endMoments(&w, look, at(PhaseEnd), g, last)
-	update := moment{phase: PhaseOptimizer, gradients: gradientBytes(all, shard), moments: moments, kept: left}
+	update := moment{phase: PhaseOptimizer, gradients: gradientBytes(trained, trainedShard), moments: moments, kept: left}
 	if r.Foreach && r.Optimizer.MatrixMoments > 1 {
 		update.work = updated * prec.MomentBytes // the root of the second moment
 	}
@@ -250,15 +276,17 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 
 // headGroups is how FSDP2 wraps what is not a layer.
 type headGroups struct {
-	root        int64 // parameters of embedding, final norm and head
-	head        int64 // of final norm and head
-	table       int64 // of the embedding, and of the head's matrix
-	apart       bool  // head and embedding are groups of their own (torchtitan 0.3)
-	tied        bool  // which then are one
-	chunked     bool  // the loss runs chunk by chunk
-	stays       bool  // the group is gathered from forward to backward
-	reduces     bool  // gradients are cut
-	reduceBytes int64 // a gradient under reduction
+	root  int64 // parameters of embedding, final norm and head
+	head  int64 // of final norm and head
+	table int64 // of the embedding, and of the head's matrix
+	// The parts of them that have gradients.
+	rootGrad, headGrad, tableGrad int64
+	apart                         bool  // head and embedding are groups of their own (torchtitan 0.3)
+	tied                          bool  // which then are one
+	chunked                       bool  // the loss runs chunk by chunk
+	stays                         bool  // the group is gathered from forward to backward
+	reduces                       bool  // gradients are cut
+	reduceBytes                   int64 // a gradient under reduction
 }
 
 // embedding is the number of parameters of the group in which the embedding is.
@@ -287,7 +315,7 @@ func (c *Compiled) headMoments(w *walk, turn moment, g headGroups, next, hidden 
 		}
 		return 0
 	}
-	shard := ceilDiv(g.head, st.ranks) * prec.GradientBytes
+	shard := ceilDiv(g.headGrad, st.ranks) * prec.GradientBytes
 	loss := turn
 	loss.logits = st.headIn + st.logits
 	loss.logitsWork = st.lossWork
@@ -298,9 +326,9 @@ func (c *Compiled) headMoments(w *walk, turn moment, g headGroups, next, hidden 
 		loss.logits = st.headIn
 		loss.gathered += whole(g.head)
 		if g.reduces {
-			loss.reducing += g.head * g.reduceBytes
+			loss.reducing += g.headGrad * g.reduceBytes
 		} else if turn.gradients == 0 {
-			loss.gradients += g.head * prec.GradientBytes
+			loss.gradients += g.headGrad * prec.GradientBytes
 		}
 		loss.logitsWork += gradient16
 		w.see(loss)
@@ -311,7 +339,7 @@ func (c *Compiled) headMoments(w *walk, turn moment, g headGroups, next, hidden 
 			if st.x.MicroBatch > 1 {
 				reduce.work += hidden // chunks of several sequences are copies
 			}
-			reduce.reducing += g.head * g.reduceBytes
+			reduce.reducing += g.headGrad * g.reduceBytes
 			w.see(reduce)
 		}
 		return nil
@@ -347,9 +375,9 @@ func (c *Compiled) headMoments(w *walk, turn moment, g headGroups, next, hidden 
 	}
 	back.work, back.logitsWork = hidden, gradient16
 	if g.reduces {
-		back.work += g.head * compute
+		back.work += g.headGrad * compute
 	} else if turn.gradients == 0 {
-		back.gradients += g.head * prec.GradientBytes
+		back.gradients += g.headGrad * prec.GradientBytes
 	}
 	w.see(back)
 	if !g.apart || !g.reduces {
@@ -360,14 +388,14 @@ func (c *Compiled) headMoments(w *walk, turn moment, g headGroups, next, hidden 
 	again := turn
 	again.phase, again.work = PhaseHead, hidden
 	if g.tied {
-		again.work += g.table * compute
+		again.work += g.tableGrad * compute
 	} else {
 		reduce := turn
 		reduce.phase, reduce.work = PhaseHead, hidden+shard
-		reduce.reducing += g.head * (compute + g.reduceBytes)
+		reduce.reducing += g.headGrad * (compute + g.reduceBytes)
 		w.see(reduce)
 		again.gradients += shard
-		again.reducing += g.head * g.reduceBytes
+		again.reducing += g.headGrad * g.reduceBytes
 	}
 	again.gathered += whole(g.head) + max(next, whole(g.head))
 	w.see(again)
@@ -387,29 +415,32 @@ func (c *Compiled) endMoments(w *walk, look, end moment, g headGroups, last bool
 		// A tied table gets a gradient from the head and one from the look-up, which
 		// autograd adds up in place at the very end.
 		if tied {
-			end.gradients += g.table * prec.GradientBytes
+			end.gradients += g.tableGrad * prec.GradientBytes
 		}
 		w.see(end)
 		return
 	}
-	group, whole := g.root, g.root // what is reduced, and what of it has a gradient
+	group, whole, reduced := g.root, g.rootGrad, g.rootGrad // what of it has a gradient, and is reduced
 	if g.apart {
-		group, whole = g.embedding(), g.table
+		group, whole, reduced = g.embedding(), g.tableGrad, g.tableGrad
+		if g.tied {
+			reduced = g.headGrad
+		}
 		if !g.stays { // gathered for the embedding, which has no use for it
 			look.gathered = 2 * group * compute
 			w.see(look)
 		}
 	}
 	look.gathered = group * compute
-	look.work += g.table * compute
+	look.work += g.tableGrad * compute
 	if tied && !g.chunked {
-		look.work += g.table * compute // the sum of the two gradients
+		look.work += g.tableGrad * compute // the sum of the two gradients
 	}
 	w.see(look)
 	end.work = 0
-	end.reducing += whole*compute + group*g.reduceBytes
+	end.reducing += whole*compute + reduced*g.reduceBytes
 	if g.apart {
-		end.work = ceilDiv(group, w.st.ranks) * prec.GradientBytes
+		end.work = ceilDiv(reduced, w.st.ranks) * prec.GradientBytes
 	}
 	w.see(end)
 }
@@ -466,6 +497,22 @@ func (c *Compiled) rootParameters(st *stage, last bool) (params, head int64) {
 		}
 	}
 	return params, head
+}
+
+// headTrained is the part of final norm and head, and of the token table, that has
+// gradients.
+func (c *Compiled) headTrained(st *stage, head, table int64, last bool) (headGrad, tableGrad int64) {
+	headGrad, tableGrad = head, table
+	if c.sections[0].frozen[ByVocab] > 0 {
+		tableGrad = 0
+		if c.Ledger.Model.Head.Tied && last {
+			headGrad -= table
+		}
+	}
+	if last {
+		headGrad -= st.costs[len(c.sections)-1].frozenDense
+	}
+	return max(headGrad, 0), tableGrad
 }
 
 // stageLayer is the k-th layer of stage q, counted over all of its chunks.

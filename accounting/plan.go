@@ -102,41 +102,47 @@ const (
 	ReasonProfilePlan
 	ReasonProfileRecompute
 	ReasonProfileRecipe
+	ReasonProfileOption
+	ReasonOffload
+	ReasonOptimizerInBackward
 	ReasonOverflow
 	ReasonMemory
 	numReasons
 )
 
 var reasonText = [numReasons]struct{ code, text string }{
-	OK:                     {"", ""},
-	ReasonSize:             {"size", "a size is zero or negative"},
-	ReasonWorld:            {"world", "tp·pp·cp·dp is not the number of GPUs"},
-	ReasonTPHeads:          {"tp_heads", "tp does not divide the attention heads"},
-	ReasonTPKVHeads:        {"tp_kv_heads", "neither of tp and the key/value heads divides the other"},
-	ReasonTPFFN:            {"tp_ffn", "tp does not divide a feed-forward width"},
-	ReasonSPNeedsTP:        {"sp_needs_tp", "sequence parallelism needs tp > 1"},
-	ReasonSPContext:        {"sp_context", "tp does not divide the tokens of a context-parallel rank"},
-	ReasonPPLayers:         {"pp_layers", "more pipeline stages than layers"},
-	ReasonVPPNeedsPP:       {"vpp_needs_pp", "interleaved chunks need pp > 1"},
-	ReasonVPPLayers:        {"vpp_layers", "pp·vpp divides neither the layers nor the layers and two, or a stage holds over 64 chunks"},
-	ReasonVPPSchedule:      {"vpp_schedule", "interleaved chunks (vpp > 1) go with the schedules 1f1b and interleaved, and interleaved needs them"},
-	ReasonSchedule:         {"schedule", "the schedule needs pp > 1 (dualpipe an even number of stages), and zb-v two layers a stage"},
-	ReasonStageLayers:      {"stage_layers", "the layers of the first and the last stage leave no whole number for each of the others"},
-	ReasonCPContext:        {"cp_context", "2·cp does not divide the context"},
-	ReasonEPNoExperts:      {"ep_no_experts", "expert parallelism on a model without experts"},
-	ReasonEPExperts:        {"ep_experts", "ep does not divide the experts"},
-	ReasonEPRanks:          {"ep_ranks", "ep·expert-tp does not divide tp·cp·dp"},
-	ReasonETPFFN:           {"etp_ffn", "expert-tp does not divide the expert width"},
-	ReasonZeROStage:        {"zero_stage", "ZeRO stage is not 0, 1, 2 or 3"},
-	ReasonReplicas:         {"dp_replicate", "dp_replicate does not divide dp, or leaves a shard group that does not hold the experts"},
-	ReasonBatch:            {"batch", "micro-batch·dp does not divide the global batch"},
-	ReasonVPPMicroBatches:  {"vpp_micro_batches", "the interleaved schedule needs micro-batches in multiples of pp"},
-	ReasonContextPositions: {"context_positions", "the context is longer than the learned position table"},
-	ReasonProfilePlan:      {"profile_plan", "the framework profile has no such parallelism"},
-	ReasonProfileRecompute: {"profile_recompute", "the framework profile has no such recompute mode"},
-	ReasonProfileRecipe:    {"profile_recipe", "the framework profile has no recompute"},
-	ReasonOverflow:         {"overflow", "a count does not fit into 64 bits"},
-	ReasonMemory:           {"memory", "does not fit into the accelerator's memory"},
+	OK:                        {"", ""},
+	ReasonSize:                {"size", "a size is zero or negative"},
+	ReasonWorld:               {"world", "tp·pp·cp·dp is not the number of GPUs"},
+	ReasonTPHeads:             {"tp_heads", "tp does not divide the attention heads"},
+	ReasonTPKVHeads:           {"tp_kv_heads", "neither of tp and the key/value heads divides the other"},
+	ReasonTPFFN:               {"tp_ffn", "tp does not divide a feed-forward width"},
+	ReasonSPNeedsTP:           {"sp_needs_tp", "sequence parallelism needs tp > 1"},
+	ReasonSPContext:           {"sp_context", "tp does not divide the tokens of a context-parallel rank"},
+	ReasonPPLayers:            {"pp_layers", "more pipeline stages than layers"},
+	ReasonVPPNeedsPP:          {"vpp_needs_pp", "interleaved chunks need pp > 1"},
+	ReasonVPPLayers:           {"vpp_layers", "pp·vpp divides neither the layers nor the layers and two, or a stage holds over 64 chunks"},
+	ReasonVPPSchedule:         {"vpp_schedule", "interleaved chunks (vpp > 1) go with the schedules 1f1b and interleaved, and interleaved needs them"},
+	ReasonSchedule:            {"schedule", "the schedule needs pp > 1 (dualpipe an even number of stages), and zb-v two layers a stage"},
+	ReasonStageLayers:         {"stage_layers", "the layers of the first and the last stage leave no whole number for each of the others"},
+	ReasonCPContext:           {"cp_context", "2·cp does not divide the context"},
+	ReasonEPNoExperts:         {"ep_no_experts", "expert parallelism on a model without experts"},
+	ReasonEPExperts:           {"ep_experts", "ep does not divide the experts"},
+	ReasonEPRanks:             {"ep_ranks", "ep·expert-tp does not divide tp·cp·dp"},
+	ReasonETPFFN:              {"etp_ffn", "expert-tp does not divide the expert width"},
+	ReasonZeROStage:           {"zero_stage", "ZeRO stage is not 0, 1, 2 or 3"},
+	ReasonReplicas:            {"dp_replicate", "dp_replicate does not divide dp, or leaves a shard group that does not hold the experts"},
+	ReasonBatch:               {"batch", "micro-batch·dp does not divide the global batch"},
+	ReasonVPPMicroBatches:     {"vpp_micro_batches", "the interleaved schedule needs micro-batches in multiples of pp"},
+	ReasonContextPositions:    {"context_positions", "the context is longer than the learned position table"},
+	ReasonProfilePlan:         {"profile_plan", "the framework profile has no such parallelism"},
+	ReasonProfileRecompute:    {"profile_recompute", "the framework profile has no such recompute mode"},
+	ReasonProfileRecipe:       {"profile_recipe", "the framework profile has no recompute"},
+	ReasonProfileOption:       {"profile_option", "the framework profile can not offload that, or not update in backward"},
+	ReasonOffload:             {"offload", "parameters are offloaded as shards: that needs ZeRO stage 3"},
+	ReasonOptimizerInBackward: {"optimizer_in_backward", "an update inside backward needs a step of one micro-batch and no pipeline"},
+	ReasonOverflow:            {"overflow", "a count does not fit into 64 bits"},
+	ReasonMemory:              {"memory", "does not fit into the accelerator's memory"},
 }
 
 // Code is the short form written to datasets; empty for OK.
@@ -256,6 +262,15 @@ func (c *Compiled) Check(w *Workload, p *Plan, gpus int64) Reason {
 	}
 	if !c.Ledger.Profile.recomputes(c.Ledger.Recipe.Recompute) {
 		return ReasonProfileRecompute
+	}
+	r, profile := &c.Ledger.Recipe, c.Ledger.Profile
+	switch {
+	case r.Offload&^profile.Offloads != 0 || r.OptimizerInBackward && !profile.OptimizerInBackward:
+		return ReasonProfileOption
+	case r.Offload&OffloadParameters != 0 && p.ZeRO < 3:
+		return ReasonOffload
+	case r.OptimizerInBackward && (w.MicroBatches(p) > 1 || p.PP > 1):
+		return ReasonOptimizerInBackward
 	}
 	return OK
 }

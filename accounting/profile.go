@@ -42,7 +42,10 @@ type Profile struct {
 	MaxZeRO int64
 	// NoRecompute says that the framework can not recompute.
 	NoRecompute bool
-	Parallel    bool
+	// What of [Recipe] the framework has.
+	Offloads            Offload
+	OptimizerInBackward bool
+	Parallel            bool
 	// passes is who wrote the operations between matrix products, for their time;
 	// nil = one fused kernel each.
 	passes *passes
@@ -56,13 +59,28 @@ type Profile struct {
 	memory       memoryRules
 }
 
+// keep writes what autograd keeps of a section under a recipe.
+func (p *Profile) keep(m *arch.Model, r Recipe, s *Section) {
+	p.Saved(m, r, s)
+	s.prune(&r)
+	if !s.idle {
+		s.adapterTensors(&r)
+	}
+}
+
 // working is what the backward of a section holds at its widest beside the saved
 // tensors: the profile's own working set, and whatever the recipe recomputes.
 func (p *Profile) working(m *arch.Model, r Recipe, s *Section) []Tensor {
 	if p.Work == nil {
 		return nil
 	}
+	if s.idle && s.Layer != nil {
+		return nil // no backward comes here
+	}
 	out := p.Work(m, r, s)
+	if !r.Trainable.all() {
+		out = slices.DeleteFunc(out, func(t Tensor) bool { return s.frozenGradient(t.Name) })
+	}
 	if r.Recompute.Mode == RecomputeNone || s.Layer == nil {
 		return out
 	}
@@ -70,9 +88,10 @@ func (p *Profile) working(m *arch.Model, r Recipe, s *Section) []Tensor {
 	none.Recompute = Recompute{}
 	whole := Section{Role: s.Role, Layer: s.Layer, Values: s.Values, Components: make([]Component, len(s.Components))}
 	for i := range whole.Components {
-		whole.Components[i].Name = s.Components[i].Name
+		c := &s.Components[i]
+		whole.Components[i] = Component{Name: c.Name, Group: c.Group, Weights: c.Weights}
 	}
-	p.Saved(m, none, &whole)
+	p.keep(m, none, &whole)
 	kept := map[string]int{}
 	for i := range s.Components {
 		for _, t := range s.Components[i].Saved {
@@ -82,6 +101,9 @@ func (p *Profile) working(m *arch.Model, r Recipe, s *Section) []Tensor {
 	first := true
 	for i := range whole.Components {
 		for _, t := range whole.Components[i].Saved {
+			if t.Copy {
+				continue
+			}
 			// What the first operation reads is the layer's input, where it is kept as it is.
 			input := t
 			input.Name = layerInput

@@ -44,28 +44,35 @@ const (
 // Profile is the framework profile of that generation.
 func (t TorchTitan) Profile(name, summary string) Profile {
 	return Profile{
-		Name:       name,
-		Summary:    summary,
-		Precision:  "fsdp-mixed",
-		Precisions: map[string]string{"fp32": "fsdp-mixed", "bf16-mixed": "fsdp-mixed"},
-		Optimizer:  "adamw",
-		Attention:  Flash,
-		ZeRO:       3,
-		MaxZeRO:    3,
-		SP:         true,
-		Parallel:   true,
-		EveryLayer: true,
-		passes:     &plainPasses,
-		Saved:      t.saved,
-		Work:       t.work,
-		memory:     memoryRules{style: styleAutograd, runtime: torchRuntime, operations: true, rootGathered: t.RootGathered, grouped: t.Grouped},
+		Name:                name,
+		Summary:             summary,
+		Precision:           "fsdp-mixed",
+		Precisions:          map[string]string{"fp32": "fsdp-mixed", "bf16-mixed": "fsdp-mixed"},
+		Optimizer:           "adamw",
+		Attention:           Flash,
+		ZeRO:                3,
+		MaxZeRO:             3,
+		SP:                  true,
+		Parallel:            true,
+		EveryLayer:          true,
+		Offloads:            OffloadOptimizer | OffloadParameters,
+		OptimizerInBackward: true,
+		passes:              &plainPasses,
+		Saved:               t.saved,
+		Work:                t.work,
+		memory:              memoryRules{style: styleAutograd, runtime: torchRuntime, operations: true, rootGathered: t.RootGathered, grouped: t.Grouped},
 	}
 }
 
 // grouped says that the code is torchtitan 0.3's, which has the chunked loss.
 func (t TorchTitan) grouped(r Recipe) bool { return t.Grouped || r.Loss == LossChunked }
 
-// saved attaches what autograd keeps.
+// saved attaches what autograd keeps. Compiled layers keep the same but for
+// elementwise results that only elementwise work reads in backward, which is
+// computed again there: the result of the activation and the pieces of norms. What a
+// product or attention reads in backward is materialised and kept
+// (torch/_functorch/partitioners.py, min_cut_rematerialization_partition,
+// ban_if_materialized_backward).
 func (t TorchTitan) saved(m *arch.Model, r Recipe, s *Section) {
 	const source = "torchtitan/models/llama3/model.py"
 	half := r.Precision.Compute
@@ -81,6 +88,8 @@ func (t TorchTitan) saved(m *arch.Model, r Recipe, s *Section) {
 			return
 		}
 		switch {
+		case r.Compile:
+			keep(component, "input", stream, TokensSP, symD)
 		case t.Norm == ManualNorm && half != FP32:
 			keep(component, "input_fp32", FP32, TokensSP, symD)
 			keep(component, "normalised", half, TokensSP, symD)
@@ -98,8 +107,8 @@ func (t TorchTitan) saved(m *arch.Model, r Recipe, s *Section) {
 	}
 	// Under autocast each linear layer keeps its own 16-bit cast of its input.
 	input := func(component string, copies int64) {
-		if !r.Precision.Autocast {
-			copies = 1
+		if !r.Precision.Autocast || r.Compile {
+			copies = 1 // equal casts are one to a compiler
 		}
 		for range copies {
 			keep(component, "input", half, TokensSP, symD)
@@ -189,7 +198,9 @@ func (t TorchTitan) saved(m *arch.Model, r Recipe, s *Section) {
 			wide := func(component, name string) { keep(prefix+component, name, half, inner, width) }
 			if f.Gated {
 				wide("gate", "output")
-				wide("activation", "output")
+				if !r.Compile {
+					wide("activation", "output")
+				}
 			}
 			wide("up", "output")
 			wide("down", "input")

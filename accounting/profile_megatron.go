@@ -21,6 +21,7 @@ var megatronProfile = Profile{
 	SP:        true,
 	MaxZeRO:   3,
 	Parallel:  true,
+	Offloads:  OffloadOptimizer,
 	Modules:   CoreAttention | MoEActivation | LayerNorms | MLAUp | DenseMLP | MoELayer | SharedExperts,
 	Blocks:    true,
 	Saved:     func(m *arch.Model, r Recipe, s *Section) { megatronSaved(m, r, s, false) },

@@ -11,15 +11,17 @@ var torchEagerProfile = Profile{
 	Summary:   "Hugging Face transformers 5.23 modelling code in eager PyTorch 2.15, sdpa or eager attention, with DDP or FSDP around it",
 	Precision: "autocast",
 	// "bf16" is the whole model in bf16: there are no fp32 master weights.
-	Precisions: map[string]string{"bf16-mixed": "bf16-pure"},
-	Optimizer:  "adamw",
-	Attention:  Flash,
-	MaxZeRO:    3,
-	passes:     &plainPasses,
-	Saved:      torchEagerSaved,
-	Work:       torchEagerWork,
-	Recompute:  []RecomputeMode{RecomputeNone, RecomputeFull},
-	memory:     memoryRules{style: styleAutograd, runtime: torchRuntime},
+	Precisions:          map[string]string{"bf16-mixed": "bf16-pure"},
+	Optimizer:           "adamw",
+	Attention:           Flash,
+	MaxZeRO:             3,
+	Offloads:            OffloadOptimizer | OffloadParameters | OffloadActivations,
+	OptimizerInBackward: true,
+	passes:              &plainPasses,
+	Saved:               torchEagerSaved,
+	Work:                torchEagerWork,
+	Recompute:           []RecomputeMode{RecomputeNone, RecomputeFull},
+	memory:              memoryRules{style: styleAutograd, runtime: torchRuntime},
 }
 
 // torchEagerSaved plays the section's forward pass.
@@ -31,6 +33,10 @@ func torchEagerSaved(m *arch.Model, r Recipe, s *Section) {
 	case RoleEncoder, RoleLayer:
 		if r.Recompute.Mode == RecomputeFull {
 			t.checkpoint()
+			return
+		}
+		if r.Compile {
+			TorchTitan{}.saved(m, r, s) // the compiler decides, whatever code it compiles
 			return
 		}
 		t.layer(s.Layer)
@@ -287,7 +293,12 @@ func (t *tape) head() {
 		t.keep("tanh", logits)
 	}
 	t.at = "loss"
-	if t.recipe.Loss == LossEager {
+	if t.recipe.Loss == LossChunked {
+		// torchtune's CEWithChunkedOutputLoss: the head makes the logits of all chunks, the
+		// loss widens one after the other.
+		t.note("logits", t.compute(), TokensVoc, batch, context, symV)
+	}
+	if t.recipe.Loss == LossEager || t.recipe.Loss == LossChunked && !t.recipe.Compile {
 		t.note("log_probabilities", FP32, TokensVoc, batch, context, symV)
 	}
 	t.note("labels", Int64, Tokens, batch, context)

@@ -27,6 +27,11 @@ func drawCase(t *rapid.T) (*Case, *Compiled, Report) {
 			Model: m, Profile: rapid.SampledFrom(ProfileNames()).Draw(t, "profile"),
 			Context: 256 * pow("s", 3), MicroBatch: pow("b", 3), TP: pow("tp", 3), PP: pow("pp", 2), CP: pow("cp", 1), EP: pow("ep", 2), DP: pow("dp", 3),
 			VPP: pow("vpp", 1), ZeRO: &zero, Recompute: rapid.SampledFrom(recomputes).Draw(t, "recompute"),
+			Trainable: rapid.SampledFrom(append([]string{"all", "all"}, trainables...)).Draw(t, "trainable"),
+			Offload:   rapid.SampledFrom(append([]string{"none", "none", "none"}, offloads...)).Draw(t, "offload"),
+			Compile:   rapid.Bool().Draw(t, "compile"), OptimizerInBackward: rapid.IntRange(0, 3).Draw(t, "in backward") == 0,
+			Schedule: rapid.SampledFrom(ScheduleNames()).Draw(t, "schedule"), Replicas: pow("replicas", 1),
+			FirstLayers: rapid.SampledFrom([]int64{0, 0, 2, 4}).Draw(t, "first"), Attention: rapid.SampledFrom([]string{"flash", "unfused"}).Draw(t, "attention"),
 		}
 		o.GlobalBatch = o.MicroBatch * o.DP * o.PP * rapid.Int64Range(1, 3).Draw(t, "m")
 		c, err := o.Resolve()

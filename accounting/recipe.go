@@ -192,9 +192,16 @@ type Recipe struct {
 	Loss      LossKernel
 	Dropout   float64       // probability; 0 = off
 	Softmax   SoftmaxKernel // of Megatron's unfused attention
+	Trainable Trainable
+	Offload   Offload
 	// Compile says that torch.compile (or XLA) fuses what the framework writes as
-	// single operations. Only the time of profiles in plain PyTorch depends on it.
+	// single operations, layer by layer, and keeps only what products and attention
+	// read. Profiles with kernels of their own do not depend on it.
 	Compile bool
+	// OptimizerInBackward updates each parameter as soon as its gradient is there and
+	// drops the gradient (torchtune's optimizer_in_bwd, torchtitan's
+	// early_step_in_backward).
+	OptimizerInBackward bool
 	// Foreach: the optimizer's update runs over lists of tensors (PyTorch's foreach),
 	// which makes temporaries as large as one moment, and not in one fused kernel.
 	Foreach bool

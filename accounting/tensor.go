@@ -68,6 +68,8 @@ type Tensor struct {
 	Uses Expr
 	// Tied marks a weight that is stored elsewhere already: it costs FLOPs, no memory.
 	Tied bool
+	// Frozen marks a weight that is not trained: no gradient, no optimizer states.
+	Frozen bool
 	// Untrained marks values outside gradient descent (router correction bias).
 	Untrained bool
 	// Parts says that only one of so many equal parts exists at a time; 0 means all.

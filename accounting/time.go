@@ -54,6 +54,8 @@ func (c *Compiled) unit(u *unitContext, s *unitSlot, section int) *unitTime {
 	cs := &c.sections[section]
 	d := divisors(&u.x.Plan, cs.kvHeads)
 	dense, expert := perRank(&cs.weights, c.vocabRows(&u.x.Plan), &d)
+	frozenDense, frozenExpert := perRank(&cs.frozen, c.vocabRows(&u.x.Plan), &d)
+	dense, expert = dense-frozenDense, expert-frozenExpert // what is reduced and updated
 	w.dense, w.expert = float64(dense), float64(expert)
 	w.both, w.back = w.forward.total()+w.backward.total(), w.backward.total()
 	s.known[i] = section < maxSections-1

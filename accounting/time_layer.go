@@ -143,6 +143,9 @@ func (c *Compiled) layer(u *unitContext, section int, out *unitTime) {
 	}
 	f.tp = float64(times * u.stack.TPExposed * u.tensorParallel(d))
 	b.tp = f.tp
+	if cs.fixed.token > 0 { // frozen weights have no gradient of their own
+		b.matmul -= float64(f.matmul * cs.fixed.token / cs.flops.token)
+	}
 	u.repeat(cs, f, b, last)
 	u.host(f, b)
 	u.sharded(c, cs, f, b)

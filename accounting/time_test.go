@@ -51,6 +51,10 @@ func TestTimeProperties(t *testing.T) {
 
 		// A faster part of any kind never takes longer, but for a trifle where another
 		// stage becomes the slowest and hides less of the reduction.
+		// Schedules that fill the bubble with gradients of weights have less to fill it with.
+		if s := c.Setting.Plan.Schedule; s != OneFOneB && s != GPipe && s != Interleaved {
+			return
+		}
 		faster := func(change func(m *Machine)) {
 			f := *m
 			change(&f)

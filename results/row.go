@@ -37,6 +37,10 @@ type Row struct {
 	Recompute   string `parquet:"recompute,dict" unit:"name" doc:"activation recomputation: none, selective (with its modules), full (with its method and layers) or every:N"`
 	Attention   string `parquet:"attention,dict" unit:"name" doc:"attention kernel"`
 	Loss        string `parquet:"loss,dict" unit:"name" doc:"loss kernel"`
+	Trainable   string `parquet:"trainable,dict" unit:"name" doc:"which parameters are trained: all, lora:RANK:TARGETS or freeze:PARTS"`
+	Offload     string `parquet:"offload,dict" unit:"name" doc:"what lives in the host's memory: none, optimizer, parameters, activations"`
+	Compiled    bool   `parquet:"compile" unit:"flag" doc:"compiled layers"`
+	InBackward  bool   `parquet:"optimizer_in_backward" unit:"flag" doc:"each parameter is updated as soon as its gradient is there"`
 	Status      string `parquet:"status,dict" unit:"name" doc:"fits, oom (needs more than is usable), ruled_out (cannot be laid out; later columns are 0) or internal (a fault of headroom)"`
 	Reason      string `parquet:"reason,dict" unit:"code" doc:"why the case does not fit or is ruled out; empty when it fits"`
 

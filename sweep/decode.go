@@ -355,6 +355,16 @@ func recompute(name string) (string, error) {
 	return r.String(), err
 }
 
+func trainable(name string) (string, error) {
+	t, err := accounting.ParseTrainable(name)
+	return t.String(), err
+}
+
+func offload(name string) (string, error) {
+	o, err := accounting.ParseOffload(name)
+	return o.String(), err
+}
+
 func schedule(name string) (string, error) {
 	s, err := accounting.ParseSchedule(name)
 	return s.String(), err

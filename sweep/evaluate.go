@@ -26,6 +26,10 @@ const (
 	axRecompute
 	axLoss
 	axDropout
+	axTrainable
+	axOffload
+	axCompile
+	axInBackward
 	axAccelerator // the last that has texts
 
 	axContext
@@ -55,6 +59,7 @@ var axisKinds = map[string]axisKind{
 	"recompute": axRecompute, "loss": axLoss, "dropout": axDropout, "accelerator": axAccelerator, "context": axContext,
 	"global_batch": axGlobalBatch, "global_batch_tokens": axGlobalBatchTokens, "micro_batch": axMicroBatch, "gpus": axGPUs,
 	"tp": axTP, "pp": axPP, "vpp": axVPP, "cp": axCP, "ep": axEP, "dp": axDP, "zero": axZeRO, "sp": axSP,
+	"trainable": axTrainable, "offload": axOffload, "compile": axCompile, "optimizer_in_backward": axInBackward,
 	"schedule": axSchedule, "dp_replicate": axReplicas, "first_stage_layers": axFirstLayers, "last_stage_layers": axLastLayers,
 }
 
@@ -133,10 +138,12 @@ type kernelKey [numKernelAxes]int32
 type kernel struct {
 	compiled *accounting.Compiled
 	err      error // a count that does not fit into 64 bits
-	model    string
-	profile  *accounting.Profile
-	recipe   accounting.Recipe
-	context  int64
+	// Names that a row holds, made once.
+	recompute, trainable, offload string
+	model                         string
+	profile                       *accounting.Profile
+	recipe                        accounting.Recipe
+	context                       int64
 	// The time model's view of each room's accelerator under the recipe, nil where it
 	// has no such number format: rows then hold no time.
 	machines []*accounting.Machine
@@ -219,11 +226,13 @@ func (e *engine) kernel(key kernelKey) (*kernel, error) {
 	c, err := accounting.Options{
 		Model: model, Profile: text(axProfile), Recipe: text(axRecipe), Optimizer: text(axOptimizer),
 		Attention: text(axAttention), Recompute: text(axRecompute), Loss: text(axLoss), Dropout: text(axDropout),
+		Trainable: text(axTrainable), Offload: text(axOffload), Compile: text(axCompile) == "true", OptimizerInBackward: text(axInBackward) == "true",
 	}.Resolve()
 	if err != nil {
 		return nil, err
 	}
 	k := &kernel{model: model.Name, profile: c.Profile, recipe: c.Recipe, context: c.Setting.Context}
+	k.recompute, k.trainable, k.offload = c.Recipe.Recompute.String(), c.Recipe.Trainable.String(), c.Recipe.Offload.String()
 	k.compiled, k.err = c.Compile()
 	for i := range e.rooms {
 		m, err := accounting.NewMachine(e.rooms[i].device, &k.recipe.Precision, 0)
@@ -391,7 +400,8 @@ func (v *evaluator) choose() error {
 	r := &v.row
 	r.Model, r.Profile, r.Recipe = k.model, k.profile.Name, k.recipe.Precision.Name
 	r.Optimizer, r.Attention = k.recipe.Optimizer.Name, k.recipe.Attention.String()
-	r.Recompute, r.Loss = k.recipe.Recompute.String(), k.recipe.Loss.String()
+	r.Recompute, r.Loss = k.recompute, k.recipe.Loss.String()
+	r.Trainable, r.Offload, r.Compiled, r.InBackward = k.trainable, k.offload, k.recipe.Compile, k.recipe.OptimizerInBackward
 	return nil
 }
 
@@ -518,7 +528,7 @@ func (v *evaluator) rule(index int64, status, reason string) {
 	p := &x.Plan
 	*r = results.Row{
 		CaseID: index, Model: r.Model, Recipe: r.Recipe, Profile: r.Profile, Optimizer: r.Optimizer,
-		Recompute: r.Recompute, Attention: r.Attention, Loss: r.Loss, Status: status, Reason: reason,
+		Recompute: r.Recompute, Attention: r.Attention, Loss: r.Loss, Trainable: r.Trainable, Offload: r.Offload, Compiled: r.Compiled, InBackward: r.InBackward, Status: status, Reason: reason,
 		ContextTokens: x.Context, MicroBatch: narrow(x.MicroBatch), GlobalBatch: narrow(x.GlobalBatch), GPUs: narrow(x.GPUs),
 		TP: narrow(p.TP), PP: narrow(p.PP), VPP: narrow(p.VPP), CP: narrow(p.CP), EP: narrow(p.EP), DP: narrow(p.DP), ZeRO: narrow(p.ZeRO), SP: p.SP,
 		Schedule: p.Schedule.String(), Replicas: narrow(max(p.Replicas, 1)), FirstLayers: narrow(p.FirstLayers), LastLayers: narrow(p.LastLayers),

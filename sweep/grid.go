@@ -149,6 +149,12 @@ func (b *specBuilder) models() {
 			return grids.StringValue(x.of(m.given)), nil
 		}))
 	}
+	for _, x := range []struct{ name, value string }{{"trainable", "all"}, {"offload", "none"}} {
+		b.derive(x.name, grids.String, nil, func([]grids.Value) (grids.Value, error) { return grids.StringValue(x.value), nil })
+	}
+	for _, name := range []string{"compile", "optimizer_in_backward"} {
+		b.derive(name, grids.Bool, nil, func([]grids.Value) (grids.Value, error) { return grids.BoolValue(false), nil })
+	}
 	b.derive("dropout", grids.Float, b.modelNeeds(), b.ofModel(func(m *base, _ []grids.Value) (grids.Value, error) {
 		return grids.FloatValue(m.given.Recipe.Dropout), nil
 	}))

@@ -34,12 +34,17 @@ type caseFlags struct {
 	modules         []string
 	method          string
 	recomputeLayers size
-	zero            int64
-	sp              bool
-	asPublished     bool
-	gpu             string
-	network         float64
-	capacity        capacity
+	// What becomes Options.Trainable and Options.Offload.
+	loraRank    size
+	loraTargets []string
+	freeze      []string
+	offload     []string
+	zero        int64
+	sp          bool
+	asPublished bool
+	gpu         string
+	network     float64
+	capacity    capacity
 	// device is the accelerator that --gpu found; nil without it.
 	device *hardware.Accelerator
 	notes  []string // assumptions made about the flags
@@ -89,6 +94,11 @@ func (f *caseFlags) register(cmd *cobra.Command) {
 	p.StringSliceVar(&f.modules, "recompute-modules", nil, "`MODULES` of selective recompute: "+strings.Join(accounting.RecomputeModules(), ", "))
 	p.StringVar(&f.method, "recompute-method", "", "`METHOD` of full recompute: uniform (units of layers) or block (the first layers of each chunk of a stage)")
 	p.Var(&f.recomputeLayers, "recompute-num-layers", "layers of a unit or a block of full recompute")
+	p.Var(&f.loraRank, "lora-rank", "train low-rank adapters (LoRA) of this rank and freeze all else")
+	p.StringSliceVar(&f.loraTargets, "lora-target-modules", nil, "`MODULES` with adapters (default q_proj,v_proj): "+strings.Join(accounting.LoRATargets(), ", "))
+	p.StringSliceVar(&f.freeze, "freeze", nil, "`PARTS` that are not trained: embedding, head, norms, attention, mlp, router, experts")
+	p.StringSliceVar(&f.offload, "offload", nil, "`WHAT` lives in the host's memory: "+strings.Join(accounting.OffloadNames(), ", "))
+	p.BoolVar(&f.opt.OptimizerInBackward, "optimizer-in-backward", false, "update each parameter as soon as its gradient is there")
 	p.StringVar(&f.opt.Loss, "loss", "", "loss `KERNEL`: eager, fused or chunked")
 	p.StringVar(&f.opt.Dropout, "dropout", "", "dropout probability `P`")
 	p.BoolVar(&f.opt.Compile, "compile", false, "torch.compile fuses the operations of a profile in plain PyTorch")
@@ -120,6 +130,8 @@ func (f *caseFlags) register(cmd *cobra.Command) {
 	fixed(cmd, "attention", "flash", "unfused")
 	fixed(cmd, "schedule", accounting.ScheduleNames()...)
 	fixed(cmd, "recompute-modules", accounting.RecomputeModules()...)
+	fixed(cmd, "lora-target-modules", accounting.LoRATargets()...)
+	fixed(cmd, "offload", accounting.OffloadNames()...)
 	fixed(cmd, "recompute-method", "uniform", "block")
 	fixed(cmd, "recompute", "none", "selective", "full")
 	fixed(cmd, "loss", "eager", "fused", "chunked")
@@ -155,6 +167,10 @@ func (f *caseFlags) options(s *state, cmd *cobra.Command) (accounting.Options, e
 	if o.Recompute, err = f.recompute(); err != nil {
 		return o, err
 	}
+	if o.Trainable, err = f.trainable(); err != nil {
+		return o, err
+	}
+	o.Offload = strings.Join(f.offload, "+")
 	o.WithEmbedding = !f.asPublished
 	o.UsableBytes = f.capacity.Bytes
 	if f.gpu != "" {
@@ -202,6 +218,21 @@ func networkShare(gbits float64) (hardware.Optional[float64], error) {
 		return hardware.Optional[float64]{}, usage("an H100 node usually has 400 a GPU", "--network %g: write Gbit/s of one GPU, above 0", gbits)
 	}
 	return hardware.Known(gbits * 1e9 / 8), nil
+}
+
+// trainable is what is trained, as a study writes it.
+func (f *caseFlags) trainable() (string, error) {
+	switch {
+	case len(f.freeze) > 0 && (f.loraRank > 0 || len(f.loraTargets) > 0):
+		return "", usage("adapters freeze all else", "--freeze and --lora-rank cannot be combined")
+	case len(f.freeze) > 0:
+		return "freeze:" + strings.Join(f.freeze, "+"), nil
+	case f.loraRank > 0:
+		return strings.TrimSuffix(fmt.Sprintf("lora:%d:%s", int64(f.loraRank), strings.Join(f.loraTargets, "+")), ":"), nil
+	case len(f.loraTargets) > 0:
+		return "", usage("write --lora-rank 16", "--lora-target-modules needs a rank")
+	}
+	return "", nil
 }
 
 // useDevice takes an accelerator as one rank sees it.

@@ -56,6 +56,22 @@ func printCase(w io.Writer, e *accounting.Explanation) {
 	c := &e.Case
 	fmt.Fprintf(w, "%s (%s, %s) · profile %s · recipe %s · %s · attention %s · recompute %s · loss %s\n",
 		c.Model, c.ModelType, plural(c.Layers, "layer"), c.Profile, c.Recipe, c.Optimizer, c.Attention, c.Recompute, c.Loss)
+	var more []string
+	if c.Trainable != "all" {
+		more = append(more, "trained "+c.Trainable)
+	}
+	if c.Offload != "none" {
+		more = append(more, c.Offload+" on the host")
+	}
+	if c.Compile {
+		more = append(more, "compiled layers")
+	}
+	if c.InBackward {
+		more = append(more, "optimizer in backward")
+	}
+	if len(more) > 0 {
+		fmt.Fprintln(w, strings.Join(more, " · "))
+	}
 	plan := []string{plural(c.GPUs, "GPU")}
 	if c.Accelerator != "" {
 		plan[0] = fmt.Sprintf("%d × %s", c.GPUs, c.Accelerator)
@@ -97,6 +113,9 @@ func printParameters(w io.Writer, e *accounting.Explanation) {
 		line("active", p.Active, "what one token runs through")
 		line("  less the embedding", p.ActiveNoEmbedding, "conventions of model cards")
 		line("  less its ends", p.ActiveNoEmbeddingNorHead, "without embedding and head")
+	}
+	if p.Trainable != p.Total {
+		line("trained", p.Trainable, "what has gradients and optimizer states")
 	}
 	line("embedding", p.Embedding, "")
 	line("positions", p.Position, "")

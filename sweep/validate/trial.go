@@ -114,9 +114,7 @@ func (m *Measurement) Trial() (*Trial, error) {
 	o.Attention = m.attention(s, assume)
 	o.Recompute = m.recompute(s, assume)
 	o.Loss = s.Loss
-	if m.chunkedLoss() {
-		o.Loss = "chunked"
-	}
+	m.techniques(o)
 	if strings.Contains(m.Notes, `"cross-entropy-loss-fusion": true`) {
 		o.Loss = "fused"
 	}
@@ -208,18 +206,32 @@ const packedSample = 256
 // depends on it.
 func (m *Measurement) compiled() bool {
 	narrow := m.Precision == "fp8" || m.Precision == "mxfp8" || m.Precision == "nvfp4"
-	return narrow || m.chunkedLoss() || strings.Contains(strings.ToLower(m.Notes), "compile")
+	return narrow || m.step() > 0 || strings.Contains(strings.ToLower(m.Notes), "compile")
 }
 
-// chunkedLoss says that a row of torchtune's table, whose rows add one technique
-// after the other, comes at or after its chunked cross-entropy.
-func (m *Measurement) chunkedLoss() bool {
-	for _, step := range []string{"+ Chunked Cross Entropy", "+ Activation Checkpointing", "+ Fuse optimizer step", "+ Activation Offloading", "+ 8-bit AdamW"} {
-		if strings.Contains(m.Notes, step+" ") {
-			return true
+// The steps of torchtune's table, whose rows add one technique after the other.
+var torchtuneSteps = []string{"Compile", "Chunked Cross Entropy", "Activation Checkpointing", "Fuse optimizer step", "Activation Offloading", "8-bit AdamW"}
+
+// step is the number of the row's step of torchtune's table, from 1; 0 = none.
+func (m *Measurement) step() int {
+	for i, name := range torchtuneSteps {
+		if strings.Contains(m.Notes, "+ "+name+" ") {
+			return i + 1
 		}
 	}
-	return false
+	return 0
+}
+
+// techniques sets what a row of that table has beside recompute and optimizer.
+func (m *Measurement) techniques(o *accounting.Options) {
+	step := m.step()
+	if step >= 2 {
+		o.Loss = "chunked"
+	}
+	o.OptimizerInBackward = step >= 4
+	if step >= 5 {
+		o.Offload = "activations"
+	}
 }
 
 // layout fills in the plan and the batch.
