@@ -211,3 +211,31 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// FuzzOverrides: a good study, and any variables of the environment and --set over
+// it. Every problem names the one that it comes from.
+func FuzzOverrides(f *testing.F) {
+	good := []byte("{study: s, grid: {model: gpt2, accelerator: h100-sxm, micro_batch: [1, 2], gpus: 8, plan: auto}, where: [tp <= 8]}")
+	for _, k := range Keys() {
+		f.Add(k.Path+"=1", k.Path+"=x,y", k.Env+"=[1, 2", k.Env+"=true")
+	}
+	for _, set := range []string{"", "=", "tp", "tp=", "tp==1", "tp=[", "tp={a: b}", "tp=*x", "tp=&x 1", "tp=!!int 1", "tp=1\n2", "grid.tp.x=1", "study=a: b", "model={family: llama-3, params: 1B}", "where=tp < 2,pp == 1", "keep=best", "\xff=\xff", "tp=\x00"} {
+		f.Add(set, set, "HEADROOM_"+set, "HEADROOM_GRID_TP="+set)
+	}
+	f.Fuzz(func(t *testing.T, set1, set2, env1, env2 string) {
+		if strings.Contains(set1+set2+env1+env2, "..") || strings.Contains(set1+set2+env1+env2, "pow2") {
+			t.Skip("long ranges only cost time")
+		}
+		_, err := Load(Source{File: "fuzz.yaml", Data: good, Set: []string{set1, set2}, Env: []string{env1, env2}})
+		if err == nil {
+			return
+		}
+		var ps Problems
+		require.ErrorAs(t, err, &ps)
+		require.NotEmpty(t, ps)
+		for _, p := range ps {
+			require.True(t, p.Source != "" || p.File != "" && p.Line > 0, "%v has no position", p)
+			require.NotEmpty(t, p.Msg)
+		}
+	})
+}

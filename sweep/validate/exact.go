@@ -55,20 +55,25 @@ func Exact(file string, r io.Reader) (*Report, error) {
 	in := csv.NewReader(r)
 	in.FieldsPerRecord = -1
 	header, err := in.Read()
+	if errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s:1:1: the file is empty: its first line must name the columns", file)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+		return nil, csvError(file, err)
 	}
 	header[0] = strings.TrimPrefix(header[0], "\ufeff")
 	t := tableOf(header)
 	if t == nil {
-		return nil, fmt.Errorf("%s:1: the columns are those of no table of saved tensors or peaks", file)
+		return nil, fmt.Errorf("%s:1:1: the columns are those of no table of saved tensors or peaks", file)
 	}
 	out := &Report{Rows: []Row{}}
 	at := map[string]int{}
 	known := slices.Concat(t.marks, t.needs, t.columns)
+	var problems []error
 	for i, name := range header {
+		_, col := in.FieldPos(i)
 		if _, twice := at[name]; twice {
-			return nil, fmt.Errorf("%s:1: column %s is there twice", file, name)
+			problems = append(problems, fmt.Errorf("%s:1:%d: column %s is there twice", file, col, name))
 		}
 		at[name] = i
 		if !slices.Contains(known, name) {
@@ -76,13 +81,16 @@ func Exact(file string, r io.Reader) (*Report, error) {
 			if near := suggest.Nearest(name, known, 1); len(near) > 0 {
 				hint = "; did you mean " + near[0] + "?"
 			}
-			out.Bad = append(out.Bad, fmt.Sprintf("%s:1: column %q is not known and not read%s", file, name, hint))
+			out.Bad = append(out.Bad, fmt.Sprintf("%s:1:%d: column %s is not known and not read%s", file, col, clip(name), hint))
 		}
 	}
 	for _, name := range t.needs {
 		if _, ok := at[name]; !ok {
-			return nil, fmt.Errorf("%s:1: there is no column %s", file, name)
+			problems = append(problems, fmt.Errorf("%s:1:1: there is no column %s", file, name))
 		}
+	}
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
 	}
 	for {
 		record, err := in.Read()
@@ -90,11 +98,11 @@ func Exact(file string, r io.Reader) (*Report, error) {
 			break
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
+			return nil, csvError(file, err)
 		}
 		if len(record) != len(header) {
 			line, _ := in.FieldPos(0)
-			out.Bad = append(out.Bad, fmt.Sprintf("%s:%d: %d cells, but the header names %d columns", file, line, len(record), len(header)))
+			out.Bad = append(out.Bad, fmt.Sprintf("%s:%d:1: %d cells, but the header names %d columns", file, line, len(record), len(header)))
 			continue
 		}
 		out.Measurements++

@@ -3,10 +3,14 @@ package validate
 import (
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"headroom/accounting"
 )
 
 // exactFile compares a table of testdata/exact.
@@ -54,4 +58,83 @@ func TestPeaksOfSteps(t *testing.T) {
 // What Megatron-Core keeps by module, from its own code on fake tensors.
 func TestMegatronModules(t *testing.T) {
 	within(t, "megatron_saved.csv", 0.001)
+}
+
+// One file a rule in testdata/bad/exact, and all that Exact says about it: of the
+// table, of its lines, and of rows that cannot be predicted.
+func TestBadExact(t *testing.T) {
+	t.Chdir("testdata/bad/exact")
+	tested := map[string]bool{}
+	f := func(name string, want ...string) {
+		t.Helper()
+		name += ".csv"
+		tested[name] = true
+		in, err := os.Open(name)
+		require.NoError(t, err)
+		defer in.Close()
+		r, err := Exact(name, in)
+		if err != nil {
+			require.Nil(t, r)
+			require.EqualError(t, err, strings.Join(want, "\n"))
+			return
+		}
+		got := r.Bad
+		for _, row := range r.Rows {
+			got = append(got, row.Skipped)
+		}
+		require.Equal(t, want, got)
+	}
+	f("attention_unknown", `unknown attention "sdqa"; known: flash, unfused`)
+	f("batch_text", `batch: "one" is not a positive count`)
+	f("bytes_negative", `saved_1_layer_bytes: "-1" is not a number of bytes`)
+	f("cell_missing", "cell_missing.csv:2:1: 3 cells, but the header names 7 columns")
+	f("column_misspelt", `column_misspelt.csv:1:39: column "dropuot" is not known and not read; did you mean dropout?`)
+	f("column_twice", "column_twice.csv:1:9: column slug is there twice")
+	f("columns_missing",
+		"columns_missing.csv:1:1: there is no column precision",
+		"columns_missing.csv:1:1: there is no column attention",
+		"columns_missing.csv:1:1: there is no column batch",
+		"columns_missing.csv:1:1: there is no column seq",
+	)
+	f("empty", "empty.csv:1:1: the file is empty: its first line must name the columns")
+	f("model_unknown", `no model is called "gtp2"; the nearest are gpt2, gpt2-xl, gpt2-large`)
+	f("no_kind", "no_kind.csv:1:1: the columns are those of no table of saved tensors or peaks")
+	f("precision_unknown", `unknown recipe "bf61"; did you mean bf16-pure? (known: `+strings.Join(accounting.PrecisionNames(), ", ")+")")
+	f("quote_in_header", `quote_in_header.csv:1:6: bare " in non-quoted-field`)
+	f("quote_open", `quote_open.csv:2:9: extraneous or missing " in quoted-field`)
+	f("seq_huge", `seq: "99999999999999999999" is not a positive count`)
+
+	files, err := filepath.Glob("*")
+	require.NoError(t, err)
+	for _, name := range files {
+		require.True(t, tested[name], "%s has no row in this test", name)
+	}
+}
+
+// FuzzExact: any table is read, or refused with its place.
+func FuzzExact(f *testing.F) {
+	f.Add(savedRows)
+	for _, pattern := range []string{"testdata/exact/*.csv", "testdata/bad/exact/*.csv"} {
+		files, err := filepath.Glob(pattern)
+		require.NoError(f, err)
+		require.NotEmpty(f, files)
+		for _, name := range files {
+			text, err := os.ReadFile(name)
+			require.NoError(f, err)
+			lines := strings.SplitAfter(string(text), "\n")
+			f.Add(strings.Join(lines[:min(3, len(lines))], ""))
+		}
+	}
+	f.Fuzz(func(t *testing.T, in string) {
+		r, err := Exact("x.csv", strings.NewReader(in))
+		if err != nil {
+			require.ErrorContains(t, err, "x.csv:")
+			return
+		}
+		for _, row := range r.Rows {
+			if row.Scored {
+				require.False(t, math.IsNaN(row.Error) || math.IsInf(row.Error, 0))
+			}
+		}
+	})
 }

@@ -244,7 +244,7 @@ func Read(file string, r io.Reader) (rows []Measurement, bad []CellError, err er
 	in.FieldsPerRecord = -1
 	header, err := in.Read()
 	if errors.Is(err, io.EOF) {
-		return nil, nil, fmt.Errorf("%s: the file is empty: its first line must name the columns (%s)", file, strings.Join(Columns(), ", "))
+		return nil, nil, fmt.Errorf("%s:1:1: the file is empty: its first line must name the columns (%s)", file, strings.Join(Columns(), ", "))
 	}
 	if err != nil {
 		return nil, nil, csvError(file, err)
@@ -272,7 +272,7 @@ func Read(file string, r io.Reader) (rows []Measurement, bad []CellError, err er
 		}
 	}
 	if len(problems) == 0 && !slices.Contains(at, &columns[0]) {
-		problems = append(problems, fmt.Errorf("%s: there is no column id, which names each row", file))
+		problems = append(problems, fmt.Errorf("%s:1:1: there is no column id, which names each row", file))
 	}
 	if len(problems) > 0 {
 		return nil, nil, errors.Join(problems...)

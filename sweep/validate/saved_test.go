@@ -31,7 +31,7 @@ func TestSaved(t *testing.T) {
 	require.Equal(t, 2, r.Memory.Scored)
 
 	_, err = Exact("saved.csv", strings.NewReader("id,slug,saved_1_layer_bytes\n"))
-	require.EqualError(t, err, "saved.csv:1: there is no column precision")
+	require.EqualError(t, err, "saved.csv:1:1: there is no column precision\nsaved.csv:1:1: there is no column attention\nsaved.csv:1:1: there is no column batch\nsaved.csv:1:1: there is no column seq")
 }
 
 // Rows of Megatron-Core's own run; the second is no case.

@@ -45,10 +45,10 @@ func TestBadMeasured(t *testing.T) {
 		require.Equal(t, want, got)
 		require.Empty(t, rows)
 	}
-	f("empty", "empty.csv: the file is empty: its first line must name the columns (id, source, url_or_path, year, metric_kind, model_name, params_B, num_layers, d_model, num_heads, num_kv_heads, d_ff, ffn_kind, vocab_size, tied_embeddings, experts, top_k, seq_len, global_batch_seqs, global_batch_tokens, micro_batch, gpu_type, num_gpus, tp, pp, vpp, cp, ep, dp, zero_stage, sequence_parallel, recompute, attention_kernel, precision, optimizer, tokens_trained, measured_tokens_per_s_per_gpu, measured_step_time_s, measured_tflops_per_gpu, measured_mfu_pct, measured_hfu_pct, measured_peak_mem_gib, measured_gpu_hours, notes)")
+	f("empty", "empty.csv:1:1: the file is empty: its first line must name the columns (id, source, url_or_path, year, metric_kind, model_name, params_B, num_layers, d_model, num_heads, num_kv_heads, d_ff, ffn_kind, vocab_size, tied_embeddings, experts, top_k, seq_len, global_batch_seqs, global_batch_tokens, micro_batch, gpu_type, num_gpus, tp, pp, vpp, cp, ep, dp, zero_stage, sequence_parallel, recompute, attention_kernel, precision, optimizer, tokens_trained, measured_tokens_per_s_per_gpu, measured_step_time_s, measured_tflops_per_gpu, measured_mfu_pct, measured_hfu_pct, measured_peak_mem_gib, measured_gpu_hours, notes)")
 	f("column_misspelt", `column_misspelt.csv:1:4: "num_gpu": no column is called "num_gpu"; did you mean num_gpus?`)
 	f("column_twice", "column_twice.csv:1:7: tp: the column is there already")
-	f("id_missing", "id_missing.csv: there is no column id, which names each row")
+	f("id_missing", "id_missing.csv:1:1: there is no column id, which names each row")
 	f("count_text", `count_text.csv:2:3: tp: "two" is not a whole number`)
 	f("count_negative", `count_negative.csv:2:3: tp: "-1" is not a positive count: leave the cell empty where it is unknown`)
 	f("count_fraction", `count_fraction.csv:2:3: tp: "1.5" is not a whole number`)
