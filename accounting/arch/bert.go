@@ -14,7 +14,7 @@ var _ = register(&family{
 // norm and the tied table with a bias. RoBERTa is the same.
 func buildBERT(c *config, modelType string) *Model {
 	def := dims{vocab: 30522, hidden: 768, ffn: 3072, layers: 12, positions: 512}
-	if modelType != "bert" {
+	if modelType == "roberta" {
 		def.vocab = 50265
 	}
 	d := c.dims(def)
@@ -42,7 +42,7 @@ func buildBERT(c *config, modelType string) *Model {
 			{Name: "head transform bias", Shape: []int64{d.hidden}},
 			{Name: "head norm", Shape: []int64{d.hidden}, Count: 2},
 		}
-		if n := learnedValues[ffn.Activation]; n > 0 {
+		if n := learnedValues[ffn.Activation]; n > 0 && modelType == "bert" { // the others' heads have GELU
 			m.Extras = append(m.Extras, Extra{Name: "head " + ffn.Activation + " values", Shape: []int64{1}, Count: n})
 		}
 		c.note("counted as a masked-language model: no pooler, a head with a dense layer")

@@ -26,7 +26,10 @@ func buildChatGLM(c *config, _ string) *Model {
 		h.kv = c.dim(1, "multi_query_group_num")
 	}
 	c.ignore("multi_query_group_num", "vocab_size", "interleaved_qkv", "bias_dropout_fusion", "apply_residual_connection_post_layernorm",
-		"quantization_bit", "prefix_projection", "rope_ratio", "tie_word_embeddings", "num_key_value_heads")
+		"quantization_bit", "prefix_projection", "rope_ratio", "tie_word_embeddings", "num_key_value_heads", "vision_config")
+	if c.has("vision_config") {
+		c.note("only the language model is counted, without the vision tower")
+	}
 	c.checkGroups(h)
 	if _, ok := c.number(1, "pre_seq_len"); ok {
 		c.fail("pre_seq_len", "a learned prefix is not read")

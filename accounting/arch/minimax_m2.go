@@ -28,7 +28,8 @@ func buildMiniMaxM2(c *config, _ string) *Model {
 	if c.flag(false, "use_mtp") {
 		c.note("multi-token-prediction modules are announced by use_mtp; their tensors are not published and not counted")
 	}
-	c.ignore("num_mtp_modules", "mtp_transformer_layers", "attn_type_list")
+	c.ignore("num_mtp_modules", "mtp_transformer_layers", "attn_type_list",
+		"mlp_intermediate_size") // of MiniMax-01's dense layers, which M2 has none of
 	for _, v := range c.list("attn_type_list") {
 		if n, ok := c.integer(join(c.path, "attn_type_list"), v, 0, 1); ok && n != 1 {
 			c.fail("attn_type_list", "names a linear-attention layer; MiniMax-M2's code has softmax attention alone")

@@ -22,6 +22,10 @@ func buildMixtral(c *config, modelType string) *Model {
 	moe.Expert = gated(d.ffn, false, c.activation("silu", "hidden_act"))
 	m := c.newModel(d, norm(d.hidden), false)
 	if phi {
+		if moe.TopK != 2 && moe.Experts >= 2 {
+			c.note("num_experts_per_tok is %d, but the router of this model_type (sparsemixer) always takes two experts", moe.TopK)
+			moe.TopK = 2
+		}
 		bias := c.flag(false, "attention_bias")
 		a = a.biases(bias, bias)
 		m.Head.Bias = c.flag(false, "lm_head_bias")

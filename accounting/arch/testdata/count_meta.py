@@ -227,4 +227,5 @@ def main():
             row("variation", config)
 
 
-main()
+if __name__ == "__main__":
+    main()
