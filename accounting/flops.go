@@ -86,7 +86,7 @@ func (cs *compiledSection) keys(s int64, conv Convention) float64 {
 	case whole:
 		return w * full
 	}
-	return float64(w*full) - float64(w*w)/2
+	return float64(w*full) - float64(float64(w*w)/2)
 }
 
 // span is keys a query, on average.
