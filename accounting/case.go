@@ -1,6 +1,7 @@
 package accounting
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -28,10 +29,15 @@ type Options struct {
 	Schedule                            string
 	Trainable, Offload                  string
 	OptimizerInBackward                 bool
-	Compile                             bool
-	Softmax                             SoftmaxKernel
-	Foreach, ReduceLast                 bool  // see [Recipe]
-	Reduce                              DType // see [Recipe]
+	// Elements of DeepSpeed's reduce_bucket_size and stage3_max_live_parameters; 0 = the
+	// profile's own. Without its memory-efficient linear layers (zero.Init's
+	// mem_efficient_linear) ZeRO-3 keeps every gathered weight until backward: more than
+	// there are.
+	ReduceBucket, MaxLive int64
+	Compile               bool
+	Softmax               SoftmaxKernel
+	Foreach, ReduceLast   bool  // see [Recipe]
+	Reduce                DType // see [Recipe]
 
 	// Code, where it is given, takes the place of the profile of that name.
 	Code *Profile
@@ -88,6 +94,14 @@ func (o Options) Resolve() (*Case, error) {
 		whole.Leave = nil
 		c.Profile = &whole
 	}
+	if rules := &c.Profile.memory; (o.ReduceBucket > 0 || o.MaxLive > 0) && rules.reduceElements > 0 {
+		own := *c.Profile
+		own.memory.reduceElements = cmp.Or(o.ReduceBucket, rules.reduceElements)
+		own.memory.liveElements = cmp.Or(o.MaxLive, rules.liveElements)
+		c.Profile = &own
+	} else if o.ReduceBucket > 0 || o.MaxLive > 0 {
+		fail(fmt.Errorf("profile %s has no reduce bucket and keeps no gathered parameters: reduce-bucket-size and stage3-max-live-parameters are DeepSpeed's", c.Profile.Name))
+	}
 	r := &c.Recipe
 	r.Precision, err = c.Profile.precision(o.Recipe)
 	fail(err)
@@ -140,6 +154,8 @@ func (o Options) Resolve() (*Case, error) {
 		{"etp", o.ETP},
 		{"dp", o.DP},
 		{"dp-replicate", o.Replicas},
+		{"reduce-bucket-size", o.ReduceBucket},
+		{"stage3-max-live-parameters", o.MaxLive},
 		{"decoder-first-pipeline-num-layers", o.FirstLayers},
 		{"decoder-last-pipeline-num-layers", o.LastLayers},
 	} {

@@ -26,7 +26,7 @@ var megatronProfile = Profile{
 	Blocks:    true,
 	Saved:     func(m *arch.Model, r Recipe, s *Section) { megatronSaved(m, r, s, false) },
 	Work:      func(_ *arch.Model, r Recipe, s *Section) []Tensor { return megatronWork(r, s, false) },
-	memory:    memoryRules{style: styleBuffers, runtime: megatronRuntime, vocabMultiple: megatronVocabMultiple},
+	memory:    memoryRules{style: styleBuffers, runtime: transformerEngineRuntime, vocabMultiple: megatronVocabMultiple},
 }
 
 // megatronVocabMultiple is the default of --make-vocab-size-divisible-by.

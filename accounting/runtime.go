@@ -32,6 +32,11 @@ var megatronRuntime = runtimeRules{
 	workspaceBytes: 64 * mib, fragmentation: 20, caches: true, contextBytes: 700 * mib, groupBytes: 400 * mib, worldGroups: 2,
 }
 
+// transformerEngineRuntime has TransformerEngine's workspace beside PyTorch's.
+var transformerEngineRuntime = runtimeRules{
+	workspaceBytes: 96 * mib, fragmentation: 20, caches: true, contextBytes: 700 * mib, groupBytes: 400 * mib, worldGroups: 2,
+}
+
 func (r *runtimeRules) fragmented(allocated int64) int64 {
 	return allocated + allocated/1000*r.fragmentation
 }
@@ -60,7 +65,7 @@ func (m *memoryRules) constants() []ConstantField {
 		}
 	}
 	r := &m.runtime
-	add("workspace_bytes", r.workspaceBytes, "32 MiB each for cuBLAS and cuBLASLt: PyTorch's defaults from compute capability 9.0 on (aten/src/ATen/cuda/CublasHandlePool.cpp, CUDABlas.cpp)")
+	add("workspace_bytes", r.workspaceBytes, "32 MiB each for cuBLAS and cuBLASLt: PyTorch's defaults from compute capability 9.0 on (aten/src/ATen/cuda/CublasHandlePool.cpp, CUDABlas.cpp); profile megatron 32 MiB more for TransformerEngine's (transformer_engine/pytorch/module/base.py, get_cublas_workspace_size_bytes)")
 	add("fragmentation_per_thousand", r.fragmentation, "six Megatron runs on B200 that publish allocated and reserved memory: 1–3 % beside one fp32 copy of the logits")
 	add("context_bytes", r.contextBytes, "CUDA context with its modules: 0.5–0.9 GiB on A100 and H100")
 	add("group_bytes", r.groupBytes, "NCCL: 0.5–2 GiB for the two to five communicators of published layouts")

@@ -39,12 +39,14 @@ type caseFlags struct {
 	loraTargets []string
 	freeze      []string
 	offload     []string
-	zero        int64
-	sp          bool
-	asPublished bool
-	gpu         string
-	network     float64
-	capacity    capacity
+	// DeepSpeed's.
+	reduceBucket, maxLive size
+	zero                  int64
+	sp                    bool
+	asPublished           bool
+	gpu                   string
+	network               float64
+	capacity              capacity
 	// device is the accelerator that --gpu found; nil without it.
 	device *hardware.Accelerator
 	notes  []string // assumptions made about the flags
@@ -98,6 +100,8 @@ func (f *caseFlags) register(cmd *cobra.Command) {
 	p.StringSliceVar(&f.loraTargets, "lora-target-modules", nil, "`MODULES` with adapters (default q_proj,v_proj): "+strings.Join(accounting.LoRATargets(), ", "))
 	p.StringSliceVar(&f.freeze, "freeze", nil, "`PARTS` that are not trained: embedding, head, norms, attention, mlp, router, experts")
 	p.StringSliceVar(&f.offload, "offload", nil, "`WHAT` lives in the host's memory: "+strings.Join(accounting.OffloadNames(), ", "))
+	p.Var(&f.reduceBucket, "reduce-bucket-size", "DeepSpeed: elements of a bucket of gradients (default 500M)")
+	p.Var(&f.maxLive, "stage3-max-live-parameters", "DeepSpeed: gathered parameters that ZeRO-3 keeps at once (default 1B)")
 	p.BoolVar(&f.opt.OptimizerInBackward, "optimizer-in-backward", false, "update each parameter as soon as its gradient is there")
 	p.StringVar(&f.opt.Loss, "loss", "", "loss `KERNEL`: eager, fused or chunked")
 	p.StringVar(&f.opt.Dropout, "dropout", "", "dropout probability `P`")
@@ -171,6 +175,7 @@ func (f *caseFlags) options(s *state, cmd *cobra.Command) (accounting.Options, e
 		return o, err
 	}
 	o.Offload = strings.Join(f.offload, "+")
+	o.ReduceBucket, o.MaxLive = int64(f.reduceBucket), int64(f.maxLive)
 	o.WithEmbedding = !f.asPublished
 	o.UsableBytes = f.capacity.Bytes
 	if f.gpu != "" {

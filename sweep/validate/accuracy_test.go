@@ -27,9 +27,6 @@ var reasons = []struct {
 	{[]string{"bigscience-153"}, "21 GB with tp 2 and no recompute against 27 GB with tp 1: as if tensor parallelism had not cut the activations, which all other rows of the table contradict (11 GB with recompute fits)"},
 	{[]string{"flagperf-007", "flagperf-011", "flagperf-033"}, "the first of 4 or 8 stages by the schedule; the source does not say which rank it read, and its figures fall faster with pp than the first stage can"},
 	{[]string{"flagperf-003", "flagperf-010", "flagperf-012"}, "allocator cache and communicators of the run, not modelled (with fp8 also the cast weights of TransformerEngine)"},
-	{[]string{"flagperf-015", "flagperf-016", "flagperf-017", "flagperf-018"}, "nvidia-smi with the cache that DeepSpeed's ZeRO-3 leaves by gathering and releasing weights: not modelled"},
-	{[]string{"torchtune-006", "torchtune-007"}, "torch.compile, which is not modelled, keeps fewer pieces of norms and activations"},
-	{[]string{"torchtune-010"}, "activations are offloaded to the host, which is not modelled"},
 	{[]string{"qwen1-006"}, "not scored; the unit is not clear and the attention code at 8,192 tokens is not known"},
 }
 

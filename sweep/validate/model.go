@@ -16,8 +16,8 @@ var errNoDimensions = errors.New("the model is not known by name and its sizes a
 // model is the row's architecture: an embedded preset where the name finds one
 // that agrees with every size the row gives, otherwise the sizes themselves. The
 // notes say what had to be assumed.
-func (m *Measurement) model() (*arch.Model, []string, error) {
-	if p := m.preset(); p != nil {
+func (m *Measurement) model(s *Source) (*arch.Model, []string, error) {
+	if p := m.preset(); p != nil && s.Body == "" {
 		return p, nil, nil
 	}
 	if m.Layers == 0 || m.Hidden == 0 || m.Heads == 0 {
@@ -30,8 +30,12 @@ func (m *Measurement) model() (*arch.Model, []string, error) {
 	}
 	gated := m.FFNKind == "swiglu" || m.FFNKind == "geglu" || m.FFNKind == ""
 	d.Gated = &gated
-	if m.FFNKind == "gelu" {
+	if m.FFNKind == "gelu" || s.Body != "" {
 		d.Body, d.MaxPositions = "gpt", max(m.Context, 1)
+	}
+	if s.Body != "" {
+		d.Tied = nil
+		notes = append(notes, "its script leaves Megatron's learned positions, biases and tied head")
 	}
 	if d.Vocab == 0 {
 		if d.Body != "gpt" {

@@ -100,6 +100,9 @@ func predict(m *Measurement) []Row {
 	if err != nil {
 		return skip(err.Error())
 	}
+	if m.shortSamples() && !m.OutOfMemory() {
+		return skip(solveSamples(e, wanted[0]))
+	}
 	var out []Row
 	for _, q := range wanted {
 		row := base

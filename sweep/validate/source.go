@@ -37,8 +37,14 @@ type Source struct {
 	Unfused bool
 	// DefaultRecompute is what the launch scripts ask for where a row does not say.
 	DefaultRecompute string
-	Loss             string // cross-entropy kernel, where it is not the profile's own
-	Dropout          bool   // trains with dropout 0.1, as GPT-2 and GPT-3 recipes did
+	// RecomputeSharded: they ask for it on more than one GPU only.
+	RecomputeSharded bool
+	// GlobalBatch is that of its configurations, where a row does not say.
+	GlobalBatch int64
+	// ReduceLast: gradients are kept whole until the last micro-batch.
+	ReduceLast bool
+	Loss       string // cross-entropy kernel, where it is not the profile's own
+	Dropout    bool   // trains with dropout 0.1, as GPT-2 and GPT-3 recipes did
 	// Loose sources are campaign totals, single claims or unlike a steady step:
 	// shown, never scored.
 	Loose string
@@ -46,6 +52,12 @@ type Source struct {
 	LooseTime string
 	// Compile says that a compiler (XLA) fuses all of its operations.
 	Compile bool
+	// Body is the conventions of the model that its scripts train, where they are not
+	// those of the model they name: scripts that leave Megatron's defaults train
+	// learned positions, biases and a tied head.
+	Body string
+	// ReduceBucket and MaxLive are of its DeepSpeed configuration.
+	ReduceBucket, MaxLive int64
 	// Recipe replaces the profile's rule for some precision.
 	Recipe map[string]string
 	// Network is the share of one GPU in the project's documented clusters, bytes a
@@ -67,7 +79,10 @@ var sources = []Source{
 		Recipe: map[string]string{"bf16": "bf16-pure"},
 	},
 	{
-		Name: "litgpt", match: []string{"litgpt"}, Profile: "torch-eager", Memory: Allocated, Decimal: true, DefaultRecompute: "full", Convention: accounting.FullSquare,
+		// litgpt/finetune/full.py: activation checkpointing with FSDP alone, no_backward_sync
+		// while it accumulates; config_hub/finetune/*/full.yaml: global_batch_size 64.
+		Name: "litgpt", match: []string{"litgpt"}, Profile: "torch-eager", Memory: Allocated, Decimal: true,
+		DefaultRecompute: "full", RecomputeSharded: true, GlobalBatch: 64, ReduceLast: true, Convention: accounting.FullSquare,
 		Recipe: map[string]string{"bf16": "bf16-pure"},
 	},
 	{
@@ -75,9 +90,15 @@ var sources = []Source{
 		Recipe: map[string]string{"amp": "bf16-mixed-grad16", "bf16": "bf16-mixed-grad16"},
 	}, // its ds_config.json: stage 1, grad_accum_dtype bf16
 	{Name: "flagscale", match: []string{"aquila2"}, Profile: "megatron-2023", Memory: Device, Convention: accounting.FullSquare}, // 2023; later ones are on Megatron-Core
-	{Name: "flagperf-megatron", match: []string{"llama3_8b-megatron/", "llama3_70b-megatron/", "mixtral_8x7b-megatron/"}, Profile: "megatron", Memory: Device, Dropout: true, // their scripts leave Megatron's 0.1
-		Convention: accounting.FullSquare},
-	{Name: "flagperf-deepspeed", match: []string{"-deepspeed/readme"}, Profile: "deepspeed", Memory: Device, Convention: accounting.FullSquare},
+	// training/benchmarks/llama3_8B/megatron/pretrain_llama3.sh: dropout 0.1, learned
+	// positions, biases and a tied head, because no flag says otherwise.
+	{Name: "flagperf-llama3", match: []string{"llama3_8b-megatron/", "llama3_70b-megatron/"}, Profile: "megatron", Memory: Device, Dropout: true, Body: "gpt", Convention: accounting.FullSquare},
+	{Name: "flagperf-mixtral", match: []string{"mixtral_8x7b-megatron/"}, Profile: "megatron", Memory: Device, Dropout: true, Convention: accounting.FullSquare},
+	// training/benchmarks/*/deepspeed: ds_config.json, and run_pretraining.py, which turns
+	// mem_efficient_linear off.
+	{
+		Name: "flagperf-deepspeed", match: []string{"-deepspeed/readme"}, Profile: "deepspeed", Memory: Device, ReduceBucket: 1e7, MaxLive: 1 << 40, Convention: accounting.FullSquare,
+	},
 	{Name: "flagperf", match: []string{"flagperf"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare},
 	{Name: "qwen", match: []string{"qwenlm/qwen"}, Profile: "deepspeed", Memory: Device, DefaultRecompute: "full", Convention: accounting.FullSquare},
 	{Name: "internevo", match: []string{"internevo"}, Profile: "internevo", Memory: Device, Convention: accounting.FullSquare, Recompute: true},

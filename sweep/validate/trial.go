@@ -77,12 +77,6 @@ func (m *Measurement) Trial() (*Trial, error) {
 	if err := m.layout(need, assume, t); err != nil {
 		return nil, err
 	}
-	if strings.Contains(m.Notes, "samples shorter") || strings.Contains(m.Notes, "UNPACKED") {
-		missing = append(missing, "the length of its samples, shorter than the context")
-	}
-	if strings.Contains(m.Notes, "decoder-first-pipeline-num-layers") {
-		missing = append(missing, "the layers of each stage")
-	}
 	need("seq_len", m.Context)
 	need("num_gpus", m.GPUs)
 	if m.GPU == "" {
@@ -94,11 +88,12 @@ func (m *Measurement) Trial() (*Trial, error) {
 	var err error
 	o := &t.Options
 	var notes []string
-	if o.Model, notes, err = m.model(); err != nil {
+	if o.Model, notes, err = m.model(s); err != nil {
 		return nil, err
 	}
 	t.Assumed = append(t.Assumed, notes...)
 	o.Profile = m.profile(s)
+	o.ReduceBucket, o.MaxLive, o.ReduceLast = s.ReduceBucket, s.MaxLive, s.ReduceLast
 	if o.Recipe, err = precisionRecipe(o.Profile, m.Precision); err != nil {
 		return nil, err
 	}
@@ -115,6 +110,7 @@ func (m *Measurement) Trial() (*Trial, error) {
 	o.Recompute = m.recompute(s, assume)
 	o.Loss = s.Loss
 	m.techniques(o)
+	m.stages(o, assume)
 	if strings.Contains(m.Notes, `"cross-entropy-loss-fusion": true`) {
 		o.Loss = "fused"
 	}
@@ -234,6 +230,27 @@ func (m *Measurement) techniques(o *accounting.Options) {
 	}
 }
 
+// firstStage finds Megatron's flag for the layers of the first stage.
+var firstStage = regexp.MustCompile(`"decoder-first-pipeline-num-layers": (\d+)`)
+
+// stages sets the layers of the first and the last stage that the notes name. Where
+// they name the first alone and the rest does not divide, the last has as many.
+func (m *Measurement) stages(o *accounting.Options, assume func(string, ...any)) {
+	match := firstStage.FindStringSubmatch(m.Notes)
+	if match == nil {
+		return
+	}
+	n, err := strconv.ParseInt(match[1], 10, 64)
+	if err != nil {
+		return
+	}
+	o.FirstLayers = n
+	if layers := o.Model.Layers(); o.PP > 2 && (layers-n)%(o.PP-1) != 0 && (layers-2*n)%(o.PP-2) == 0 {
+		o.LastLayers = n
+		assume("the last pipeline stage is taken to have %d layers, as the first: otherwise the rest does not divide", n)
+	}
+}
+
 // layout fills in the plan and the batch.
 func (m *Measurement) layout(need func(string, int64), assume func(string, ...any), t *Trial) error {
 	o := &t.Options
@@ -270,6 +287,10 @@ func (m *Measurement) layout(need func(string, int64), assume func(string, ...an
 	o.MicroBatch, o.GlobalBatch = m.MicroBatch, m.Batch
 	if o.GlobalBatch == 0 && m.BatchTok > 0 && m.Context > 0 {
 		o.GlobalBatch = m.BatchTok / m.Context
+	}
+	if g := m.source().GlobalBatch; o.GlobalBatch == 0 && o.MicroBatch > 0 && g > 0 {
+		o.GlobalBatch = g
+		assume("no global batch is given: %d sequences are assumed, as in its configurations", g)
 	}
 	if o.GlobalBatch == 0 && o.MicroBatch > 0 {
 		o.GlobalBatch = o.MicroBatch * o.DP * max(o.PP, 1)
@@ -335,7 +356,7 @@ func (m *Measurement) recompute(s *Source, assume func(string, ...any)) string {
 		assume("recompute is of a kind that is not modelled: selective is taken")
 		return "selective"
 	}
-	if s.DefaultRecompute != "" {
+	if s.DefaultRecompute != "" && (!s.RecomputeSharded || m.GPUs > 1) {
 		assume("recompute is not given: %s is assumed, the default of the code", s.DefaultRecompute)
 		return s.DefaultRecompute
 	}
