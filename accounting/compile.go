@@ -49,7 +49,7 @@ type compiledSection struct {
 	untrained int64
 	frozen    [numWeightShards]int64 // the part of weights that has no gradient
 	left      [numWeightShards]int64 // of components that the memory sum leaves out
-	casts     [numWeightShards]int64 // of those that autocast copies
+	casts     [numWeightShards]int64 // of those that autocast or fp8 products copy
 	// moments is the optimizer's moments in bytes, in the same classes.
 	moments  [numWeightShards]int64
 	shapes   []paramShape       // for shards that pad each tensor (FSDP)
@@ -266,7 +266,8 @@ func (cs *compiledSection) addWeight(l *Ledger, s *Section, w *Tensor) error {
 		cs.untrained += n
 		moments = 0
 	}
-	if l.Recipe.Precision.Autocast && (w.Uses != nil || w.Shard == ByExpert) {
+	narrow := s.Layer != nil && l.Recipe.Precision.eightBit() && w.Name != "router"
+	if (l.Recipe.Precision.Autocast || narrow) && (w.Uses != nil || w.Shard == ByExpert) {
 		cs.casts[w.Shard] += n
 	}
 	if w.Frozen {

@@ -81,6 +81,9 @@ type memoryRules struct {
 	// holdsLogits: the loss holds every fp32 copy of the logits to its end, so that no
 	// block of their size is lost to the cache.
 	holdsLogits bool
+	// narrowCopies is the bytes of quantised copies of a layer's matrices that stay from
+	// the first micro-batch of a step on, where products run in fp8.
+	narrowCopies int64
 	// operations: selective recompute is by operation (torchtitan).
 	operations bool
 	// grouped: embedding and head are FSDP groups of their own (torchtitan 0.3).
@@ -98,7 +101,7 @@ type sectionCost struct {
 	frozenShard, frozenExpShard int64 // and of the shards below
 	left                        int64 // parameters that the memory sum leaves out
 	denseMoments, expertMoments int64 // optimizer moments, bytes
-	casts                       int64 // parameters that autocast copies
+	casts                       int64 // parameters that autocast or fp8 products copy
 	denseShard, expertShard     int64 // parameters after ZeRO cuts them
 	saved, work                 int64 // bytes kept for backward; working set of backward
 	kernel                      int64 // the part of saved that kernels keep of their own
@@ -523,6 +526,9 @@ func (c *Compiled) bufferPeak(st *stage, m *Memory) error {
 	}
 	if offload&OffloadOptimizer != 0 {
 		made = 0 // the host makes the update
+	}
+	if !prec.Autocast {
+		reduced += st.casts * rules.narrowCopies
 	}
 	// In the loss and in the widest layer's backward everything in flight is alive;
 	// at the update the activations are gone and its flat tensors come. Their blocks

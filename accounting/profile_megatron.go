@@ -24,9 +24,9 @@ var megatronProfile = Profile{
 	Offloads:  OffloadOptimizer,
 	Modules:   CoreAttention | MoEActivation | LayerNorms | MLAUp | DenseMLP | MoELayer | SharedExperts,
 	Blocks:    true,
-	Saved:     func(m *arch.Model, r Recipe, s *Section) { megatronSaved(m, r, s, false) },
+	Saved:     func(m *arch.Model, r Recipe, s *Section) { megatronSaved(m, r, s, false); s.narrow(r) },
 	Work:      func(_ *arch.Model, r Recipe, s *Section) []Tensor { return megatronWork(r, s, false) },
-	memory:    memoryRules{style: styleBuffers, runtime: transformerEngineRuntime, vocabMultiple: megatronVocabMultiple},
+	memory:    memoryRules{style: styleBuffers, runtime: transformerEngineRuntime, vocabMultiple: megatronVocabMultiple, narrowCopies: 2},
 }
 
 // megatronVocabMultiple is the default of --make-vocab-size-divisible-by.
@@ -376,3 +376,27 @@ func (s *Section) recomputed(r Recipe) {
 		})
 	}
 }
+
+// narrow makes the inputs of fp8 products one byte a value: TransformerEngine keeps
+// the quantised input for the gradient of the weight in place of the 16-bit one
+// (transformer_engine/pytorch/module/linear.py, layernorm_linear.py). In nvfp4 they
+// are counted as in bf16.
+func (s *Section) narrow(r Recipe) {
+	if s.Layer == nil || !r.Precision.eightBit() {
+		return
+	}
+	for i := range s.Components {
+		c := &s.Components[i]
+		if c.Group == GroupNorm || c.Group == GroupRouter {
+			continue
+		}
+		for j := range c.Saved {
+			if t := &c.Saved[j]; t.Name == "input" && t.DType == BF16 {
+				t.DType = FP8
+			}
+		}
+	}
+}
+
+// eightBit says that the layers' products run in fp8, with one scale or in blocks.
+func (p *Precision) eightBit() bool { return p.Products == FormatFP8 || p.Products == FormatMXFP8 }

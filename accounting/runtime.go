@@ -71,6 +71,7 @@ func (m *memoryRules) constants() []ConstantField {
 	add("group_bytes", r.groupBytes, "NCCL: 0.5–2 GiB for the two to five communicators of published layouts")
 	add("world_groups", r.worldGroups, "beside the plan's dimensions: the world and the model-parallel group (megatron/core/parallel_state.py)")
 	add("vocabulary_multiple", m.vocabMultiple, "Megatron's --make-vocab-size-divisible-by, a tensor-parallel rank")
+	add("narrow_copy_bytes", m.narrowCopies, "a parameter of the layers' matrices, where products run in fp8: TransformerEngine's fp8 copy and its transpose, kept over the micro-batches of a step (transformer_engine/pytorch/module/base.py, get_weight_workspace)")
 	add("reduce_elements", m.reduceElements, "reduce_bucket_size of the framework's defaults")
 	add("live_elements", m.liveElements, "stage3_max_live_parameters of DeepSpeed's defaults")
 	add("update_bytes_per_parameter", m.updateBytes+m.flatBytes, "fp32 gradient of the shard and temporaries of the optimizer, read off its step")
