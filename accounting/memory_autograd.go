@@ -6,7 +6,7 @@ type moment struct {
 	phase      Phase
 	gradients  int64 // as the optimizer will read them
 	moments    int64 // optimizer states
-	kept, work int64 // activations kept for backward; made in backward
+	kept, work int64 // activations kept for backward; made in backward, also what reduction reads
 	// of head and loss: kept for backward; made in loss and backward
 	logits, logitsWork int64
 	gathered           int64 // whole weights and all-gather buffers
@@ -249,9 +249,8 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 		if reduces {
 			previous = 0
 			reduce := at(PhaseBackward)
-			reduce.work += hidden
+			reduce.work += hidden + cost.trained()*reduceBytes
 			reduce.gathered = gathered(root) + buffer(next) + below(layers)
-			reduce.reducing += cost.trained() * reduceBytes
 			if whole == 0 { // else they were added to the whole ones
 				reduce.reducing += cost.trained() * compute
 			}
@@ -323,23 +322,27 @@ func (c *Compiled) headMoments(w *walk, turn moment, g headGroups, next, hidden 
 		// Every chunk's head runs forward and backward in turn: its weights gathered,
 		// its gradient added up whole and reduced in the last.
 		const chunks = 8
-		loss.logits = st.headIn
+		copied := int64(0)
+		if st.x.MicroBatch > 1 {
+			copied = hidden // chunks of several sequences are copies
+		}
+		gathers := hidden / compute * FP32.Bytes() // the input's gradient, in fp32
+		logProbabilities := (st.lossWork - copied - gathers) / 3
+		loss.kept += copied
+		loss.logits = st.headIn + gathers + gradient16
 		loss.gathered += whole(g.head)
 		if g.reduces {
 			loss.reducing += g.headGrad * g.reduceBytes
 		} else if turn.gradients == 0 {
 			loss.gradients += g.headGrad * prec.GradientBytes
 		}
-		loss.logitsWork += gradient16
+		reduce := loss
+		loss.logits += logProbabilities
+		loss.logitsWork = 2 * logProbabilities
 		w.see(loss)
 		if g.reduces {
-			reduce := loss
-			reduce.logitsWork = gradient16 + hidden/chunks + hidden/compute*FP32.Bytes() // with the input's gradient in fp32
-			reduce.work = shard
-			if st.x.MicroBatch > 1 {
-				reduce.work += hidden // chunks of several sequences are copies
-			}
-			reduce.reducing += g.headGrad * g.reduceBytes
+			reduce.logitsWork = hidden / chunks
+			reduce.work = shard + g.headGrad*g.reduceBytes
 			w.see(reduce)
 		}
 		return nil
@@ -355,8 +358,8 @@ func (c *Compiled) headMoments(w *walk, turn moment, g headGroups, next, hidden 
 		// In forward the 16-bit logits and their fp32 copy are there beside the
 		// log-probabilities, and autocast's copies of all weights, whatever is recomputed.
 		forward := loss
-		forward.logitsWork = gradient16 + 2*gradient16
-		forward.work = max(st.casts*compute-w.m.WeightCopiesBytes, 0)
+		forward.logits, forward.logitsWork = loss.logits+3*gradient16, 0
+		forward.kept += max(st.casts*compute-w.m.WeightCopiesBytes, 0)
 		w.see(forward)
 	}
 	// The head's backward: 16-bit gradient of the logits, the root group and its
@@ -391,8 +394,8 @@ func (c *Compiled) headMoments(w *walk, turn moment, g headGroups, next, hidden 
 		again.work += g.tableGrad * compute
 	} else {
 		reduce := turn
-		reduce.phase, reduce.work = PhaseHead, hidden+shard
-		reduce.reducing += g.headGrad * (compute + g.reduceBytes)
+		reduce.phase, reduce.work = PhaseHead, hidden+shard+g.headGrad*g.reduceBytes
+		reduce.reducing += g.headGrad * compute
 		w.see(reduce)
 		again.gradients += shard
 		again.reducing += g.headGrad * g.reduceBytes
@@ -437,10 +440,10 @@ func (c *Compiled) endMoments(w *walk, look, end moment, g headGroups, last bool
 		look.work += g.tableGrad * compute // the sum of the two gradients
 	}
 	w.see(look)
-	end.work = 0
-	end.reducing += whole*compute + reduced*g.reduceBytes
+	end.work = reduced * g.reduceBytes
+	end.reducing += whole * compute
 	if g.apart {
-		end.work = ceilDiv(reduced, w.st.ranks) * prec.GradientBytes
+		end.work += ceilDiv(reduced, w.st.ranks) * prec.GradientBytes
 	}
 	w.see(end)
 }

@@ -193,21 +193,55 @@ func megatronAttention(r Recipe, s *Section, keep keepFunc, norm func(string, Ex
 				keep("qkv", "qkv_output", half, TokensTP, source, q.Plus(Prod(SymH, SymK)).Plus(Prod(SymH, SymKV)))
 			}
 		}
+		// Grouped heads are sliced out of the fused output, which copies the queries; a
+		// rank of a single group slices by a view.
+		grouped := a.KVHeads != a.Heads
+		oneGroup := When{MaxTP: a.KVHeads - 1}
+		// Attention that is not fused copies keys and values to all heads.
+		repeats := grouped && r.Attention == Unfused && r.Recompute.Mode != RecomputeSelective
 		if !unfused {
-			// One matrix makes q, k and v; v stays a view of its output, so the whole
-			// output lives on. With rotary positions or head norms q and k are new tensors.
-			keep("qkv", "qkv_output_q", half, TokensTP, source+": v is a view of the fused output", q)
-			keep("qkv", "qkv_output_kv", half, TokensKV, source+": v is a view of the fused output", k.Plus(v))
-			if a.RotaryDim > 0 {
-				keep("qkv", "q_rotated", half, TokensTP, "/../models/common/embeddings/rope_utils.py", q)
-				keep("qkv", "k_rotated", half, TokensKV, "/../models/common/embeddings/rope_utils.py", k)
-				// cos and sin of every position, made by each layer and not cut by tp.
-				s.keep("qkv", Tensor{Name: "cos_sin", Shape: []Expr{Int(2), Prod(SymS), Prod(SymRope)}, DType: FP32, Shard: Tokens, Source: "megatron/core/models/common/embeddings/rope_utils.py"})
+			const rope = "/../models/common/embeddings/rope_utils.py"
+			if repeats {
+				keep("qkv", "k_repeated", half, TokensTP, "/dot_product_attention.py", q)
+				keep("qkv", "v_repeated", half, TokensTP, "/dot_product_attention.py", Prod(SymH, SymKV))
+			} else {
+				// One matrix makes q, k and v; v stays a view of its output, so the whole
+				// output lives on. With rotary positions or head norms q and k are new tensors.
+				keep("qkv", "qkv_output_q", half, TokensTP, source+": v is a view of the fused output", q)
+				keep("qkv", "qkv_output_kv", half, TokensKV, source+": v is a view of the fused output", k.Plus(v))
+			}
+			switch {
+			case a.RotaryDim > 0:
+				keep("qkv", "q_rotated", half, TokensTP, rope, q)
+				if !repeats {
+					keep("qkv", "k_rotated", half, TokensKV, rope, k)
+				}
+				// Cosine and sine of every position for queries and for keys, made by each layer
+				// and not cut by tp.
+				s.keep("qkv", Tensor{Name: "cos_sin", Shape: []Expr{Int(4), Prod(SymS), Prod(SymRope)}, DType: half, Shard: Tokens, Source: core + rope})
+			case a.QNorm.Kind != arch.NoNorm:
+				keep("qkv", "q_normalised", half, TokensTP, source, q)
+			case grouped && a.KVHeads > 1:
+				s.keep("qkv", Tensor{Name: "q_copied", Shape: []Expr{Prod(SymS), Prod(SymB), q}, DType: half, Shard: TokensTP, When: oneGroup, Source: core + source})
+			}
+			if a.RotaryDim == 0 && a.QNorm.Kind != arch.NoNorm && !repeats {
+				keep("qkv", "k_normalised", half, TokensKV, source, k)
 			}
 		}
 		if a.QNorm.Kind != arch.NoNorm {
-			norm("q_norm", q, TokensTP, a.QNorm.Kind)
-			norm("k_norm", k, TokensKV, a.KNorm.Kind)
+			// The norms of heads read parts of the fused output.
+			if grouped && a.KVHeads > 1 {
+				s.keep("q_norm", Tensor{Name: "input", Shape: []Expr{Prod(SymS), Prod(SymB), q}, DType: half, Shard: TokensTP, When: oneGroup, Source: core + "/torch_norm.py"})
+			}
+			if repeats {
+				keep("k_norm", "input", half, TokensKV, "/torch_norm.py", k)
+			}
+			stats := int64(1)
+			if a.QNorm.Kind == arch.LayerNorm || a.QNorm.Kind == arch.LayerNormNoBias {
+				stats = 2
+			}
+			keep("q_norm", "statistics", FP32, TokensTP, "/torch_norm.py", Prod(SymH).Scale(stats))
+			keep("k_norm", "statistics", FP32, TokensKV, "/torch_norm.py", Prod(SymG).Scale(stats))
 		}
 	}
 	out := Prod(SymH, SymKV)

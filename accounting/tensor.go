@@ -102,12 +102,13 @@ type When struct {
 	MaxBatch, MinBatch     int64 // 0 = no limit
 	MaxContext, MinContext int64 // 0 = no limit
 	Parallel               bool  // only where tensor parallelism cuts the model
+	MaxTP                  int64 // 0 = no limit
 }
 
 // Holds says whether b sequences of s tokens on tp tensor-parallel ranks are
 // within the limits.
 func (w When) Holds(b, s, tp int64) bool {
-	return b >= w.MinBatch && s >= w.MinContext && (tp > 1 || !w.Parallel) &&
+	return b >= w.MinBatch && s >= w.MinContext && (tp > 1 || !w.Parallel) && (w.MaxTP == 0 || tp <= w.MaxTP) &&
 		(w.MaxBatch == 0 || b <= w.MaxBatch) && (w.MaxContext == 0 || s <= w.MaxContext)
 }
 

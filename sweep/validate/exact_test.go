@@ -58,6 +58,7 @@ func TestPeaksOfSteps(t *testing.T) {
 // What Megatron-Core keeps by module, from its own code on fake tensors.
 func TestMegatronModules(t *testing.T) {
 	within(t, "megatron_saved.csv", 0.001)
+	within(t, "more_megatron_saved.csv", 0.001) // megatron_saved.py with megatron_cases.txt
 }
 
 // One file a rule in testdata/bad/exact, and all that Exact says about it: of the

@@ -2,6 +2,7 @@ package validate
 
 import (
 	"slices"
+	"strings"
 
 	"headroom/accounting"
 	"headroom/accounting/arch"
@@ -25,7 +26,7 @@ var moduleTable = exactTable{
 	columns: slices.Concat(moduleColumns, []string{
 		"split", "torch_version", "framework", "model", "kv_heads", "swiglu", "dropout", "tp", "sequence_parallel", "param_dtype",
 		"recompute", "attention", "softmax", "per_layer_bytes", parametersMetric, "layer_params_per_rank", "param_bytes",
-		"main_grad_bytes", "optimizer_bytes_dp1", "note",
+		"main_grad_bytes", "optimizer_bytes_dp1", "note", "head_dim", "qk_norm",
 	}),
 	rows: moduleRows,
 }
@@ -59,12 +60,16 @@ func moduleRows(c *cells) []Row {
 // moduleBytes predicts every figure of a row.
 func moduleBytes(c *cells) (map[string]int64, error) {
 	sp := c.yes("sequence_parallel")
+	headNorms := c.yes("qk_norm")
 	gated := c.yes("swiglu")
 	d := arch.Dimensions{
 		Name: c.text("model"), Hidden: c.count("hidden"), Layers: c.count("layers_run"), Vocab: c.count("vocab"), Heads: c.count("heads"), FFN: c.count("ffn"),
 	}
 	if c.text("kv_heads") != "" {
 		d.KVHeads = c.count("kv_heads")
+	}
+	if c.text("head_dim") != "" {
+		d.HeadDim = c.count("head_dim")
 	}
 	o := accounting.Options{
 		Context: c.count("seq"), MicroBatch: c.count("batch"), TP: c.orOne("tp"), SP: &sp, Profile: "megatron", VocabMultiple: 1,
@@ -81,6 +86,13 @@ func moduleBytes(c *cells) (map[string]int64, error) {
 	var err error
 	if o.Model, err = d.Model(); err != nil {
 		return nil, err
+	}
+	if headNorms {
+		for i := range o.Model.Kinds {
+			a := &o.Model.Kinds[i].Attention
+			a.QNorm = arch.NewNorm(o.Model.FinalNorm.Kind, a.HeadDim)
+			a.KNorm = a.QNorm
+		}
 	}
 	resolved, r, err := evaluate(o, nil)
 	if err != nil {
@@ -99,7 +111,7 @@ func moduleBytes(c *cells) (map[string]int64, error) {
 		switch k.Role {
 		case accounting.RoleLayer:
 			out["per_layer_bytes"] += k.Bytes
-			out[moduleOf(k, o.Recompute == "selective", o.Attention == "flash")] += k.Bytes
+			out[moduleOf(k, o.Recompute == "selective", o.Attention == "flash", headNorms)] += k.Bytes
 		case accounting.RoleHead:
 			out["head_and_loss_bytes"] += k.Bytes
 		default:
@@ -119,7 +131,7 @@ func moduleBytes(c *cells) (map[string]int64, error) {
 // saves it. The output of flash attention is saved by attention itself before the
 // projection reads it; under selective recompute attention saves nothing and what
 // goes in is its caller's.
-func moduleOf(k *accounting.Kept, selective, flash bool) string {
+func moduleOf(k *accounting.Kept, selective, flash, headNorms bool) string {
 	name := k.Tensor.Name
 	if name == "layer_input" {
 		return "layer_other_bytes"
@@ -136,8 +148,8 @@ func moduleOf(k *accounting.Kept, selective, flash bool) string {
 		case "cos_sin":
 			return "attention_other_bytes"
 		}
-		if selective {
-			return "attention_other_bytes"
+		if selective || headNorms && strings.HasPrefix(name, "qkv_output") {
+			return "attention_other_bytes" // the norms of heads save it first
 		}
 		return "core_attention_bytes"
 	case "softmax", "qk", "av":
