@@ -317,22 +317,6 @@ func TestOrderAndBatch(t *testing.T) {
 	_, err = d.Commit()
 	require.NoError(t, err)
 	requireFiles(t, calm.files(), m.files(), "two attempts")
-
-	var first string
-	for _, batch := range []int{64, 128, 1024, 4096} {
-		var b strings.Builder
-		e, err := newPartEncoder(&b, &plan, plan.RunID(), batch)
-		require.NoError(t, err)
-		for id := range plan.Cases {
-			row := testRow(id)
-			require.NoError(t, e.write(&row))
-		}
-		require.NoError(t, e.close())
-		if first == "" {
-			first = b.String()
-		}
-		require.True(t, first == b.String(), "batch %d", batch)
-	}
 }
 
 func TestOtherStudy(t *testing.T) {

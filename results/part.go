@@ -10,28 +10,8 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
-	"strconv"
-
-	"github.com/parquet-go/parquet-go"
+	"sync"
 )
-
-const (
-	// Rows a row group holds: enough for analytics engines to read groups in
-	// parallel, few enough that an open group stays a few MiB.
-	rowGroupRows = 128 << 10
-	// Rows handed to the encoder at once. A multiple of 64, the encoder's own
-	// step: page boundaries, and so the bytes, then depend on the rows alone.
-	batchRows = 1024
-	// Pages this small keep a worker's memory low and cost about 2 % in size.
-	pageBytes = 64 << 10
-	// A dictionary larger than this would not pay; the column goes on plain.
-	dictionaryBytes = 1 << 20
-)
-
-// prunedBy are the names by which readers leave row groups and pages out: the axes
-// that a study may vary slowly, and what becomes of the cases. The bounds of the
-// other names would cost time and leave nothing out.
-var prunedBy = map[string]bool{"model": true, "accelerator": true, "recipe": true, "profile": true, "recompute": true, "status": true}
 
 // Metadata keys of a part's file.
 const (
@@ -43,79 +23,9 @@ const (
 	MetaColumns       = "headroom.columns"
 )
 
-// partEncoder turns rows into the bytes of one file. There is one for each file:
-// a writer of parquet-go v0.32.0 that was Reset leaves out the column names from
-// the second footer (metadata path_in_schema), which other readers refuse.
-type partEncoder struct {
-	parquet *parquet.GenericWriter[Row]
-	batch   []Row
-}
-
-func newPartEncoder(w io.Writer, p *Plan, runID string, batch int) (*partEncoder, error) {
-	study, err := canonicalJSON(p.Study)
-	if err != nil {
-		return nil, err
-	}
-	options := []parquet.WriterOption{
-		parquet.Compression(&parquet.Zstd),
-		parquet.DataPageStatistics(false), // the column index and chunk statistics stay
-		parquet.MaxRowsPerRowGroup(rowGroupRows),
-		parquet.PageBufferSize(pageBytes),
-		parquet.DictionaryMaxBytes(dictionaryBytes),
-		parquet.SortingWriterConfig(parquet.SortingColumns(parquet.Ascending("case_id"))), // declares, does not sort
-		// The default depends on build information, and the bytes must not.
-		parquet.CreatedBy("headroom", p.Engine, ""),
-		parquet.KeyValueMetadata(MetaName, p.Name),
-		parquet.KeyValueMetadata(MetaStudy, string(study)),
-		parquet.KeyValueMetadata(MetaRunID, runID),
-		parquet.KeyValueMetadata(MetaEngine, p.Engine),
-		parquet.KeyValueMetadata(MetaSchemaVersion, strconv.Itoa(SchemaVersion)),
-		parquet.KeyValueMetadata(MetaColumns, columnsJSON),
-	}
-	for _, c := range columns {
-		if c.Type == "string" && !prunedBy[c.Name] {
-			options = append(options, parquet.SkipPageBounds(c.Name))
-		}
-	}
-	config, err := parquet.NewWriterConfig(options...)
-	if err != nil {
-		return nil, err
-	}
-	return &partEncoder{parquet: parquet.NewGenericWriter[Row](w, config), batch: make([]Row, 0, batch)}, nil
-}
-
-func (e *partEncoder) write(row *Row) error {
-	e.batch = append(e.batch, *row)
-	if len(e.batch) < cap(e.batch) {
-		return nil
-	}
-	return e.flush()
-}
-
-func (e *partEncoder) flush() error {
-	rows := e.batch
-	e.batch = e.batch[:0]
-	for begin, end := 0, 0; begin < len(rows); {
-		step := wholeNulls(rows[end:])
-		end += step
-		if step == encoderRows && end < len(rows) {
-			continue // steps that need no cut go together
-		}
-		if _, err := e.parquet.Write(rows[begin:end]); err != nil {
-			return err
-		}
-		begin = end
-	}
-	return nil
-}
-
-// close ends the file. It must be called once only.
-func (e *partEncoder) close() error {
-	if err := e.flush(); err != nil {
-		return err
-	}
-	return e.parquet.Close()
-}
+// encoders are kept from part to part: each holds a page of every column and the
+// open row group.
+var encoders = sync.Pool{New: func() any { return new(partEncoder) }}
 
 // PartWriter takes the cases of one part, in order. It is not safe for
 // concurrent use.
@@ -269,7 +179,9 @@ func (d *Dataset) encodePart(part int, temp string, fill func(*PartWriter) error
 	sink := &hashingWriter{w: f, h: sha256.New()}
 	lo, hi := d.Range(part)
 	w := &PartWriter{lo: lo, hi: hi, next: lo}
-	w.encoder, err = newPartEncoder(sink, &d.plan, d.runID, batchRows)
+	encoder := encoders.Get().(*partEncoder)
+	defer encoders.Put(encoder)
+	w.encoder, err = encoder, encoder.begin(sink, &d.plan, d.runID)
 	if err == nil {
 		err = fill(w)
 	}
@@ -367,8 +279,9 @@ func (w *hashingWriter) Write(b []byte) (int, error) {
 // estimates. Nothing is kept.
 func SampleBytes(p Plan, fill func(write func(*Row) error) error) (int64, error) {
 	sink := &hashingWriter{w: io.Discard, h: sha256.New()}
-	e, err := newPartEncoder(sink, &p, p.RunID(), batchRows)
-	if err != nil {
+	e := encoders.Get().(*partEncoder)
+	defer encoders.Put(e)
+	if err := e.begin(sink, &p, p.RunID()); err != nil {
 		return 0, err
 	}
 	if err := fill(e.write); err != nil {
