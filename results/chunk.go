@@ -10,7 +10,7 @@ import (
 	"reflect"
 	"unsafe"
 
-	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/compress/zstd"
 )
 
 const (
@@ -24,6 +24,11 @@ const (
 	dictionaryShare   = 8 // rows of a page for each value
 	dictionaryEntries = 16 << 10
 )
+
+// codec compresses pages. On the plan space the default level makes 3 % fewer bytes in
+// 10 % more time, evaluation included: most of what is left after dictionaries is the
+// low bits of times, which no level finds anything in.
+var codec = &zstd.Codec{Level: zstd.SpeedFastest}
 
 // Physical types of Parquet.
 const (
@@ -112,7 +117,7 @@ type chunk struct {
 	infos            []pageInfo
 	used             pageCounts
 
-	raw []byte // of the page being compressed
+	raw, body []byte // the page being compressed, before and after
 }
 
 // pageCounts are pages by how their values are written: places in the dictionary,
@@ -175,33 +180,48 @@ func (c *chunk) take(rows []Row) {
 			c.index = append(c.index, v)
 		}
 	case typeInt32:
+		var all [batchRows]uint64
 		for i := range rows {
-			c.add(uint64(int64(*(*int32)(unsafe.Add(at, uintptr(i)*stride)))))
+			all[i] = uint64(int64(*(*int32)(unsafe.Add(at, uintptr(i)*stride))))
 		}
+		c.addAll(all[:len(rows)])
 	default:
 		if c.nullable {
+			n := 0
+			var some [batchRows]uint64
 			for i := range rows {
 				v := *(*uint64)(unsafe.Add(at, uintptr(i)*stride))
-				if v<<1 == 0 { // of either sign
-					c.present = append(c.present, 0)
-					continue
+				is := uint32(0)
+				if v<<1 != 0 { // zero of either sign is NULL
+					is = 1
 				}
-				c.present = append(c.present, 1)
-				c.add(v)
+				c.present = append(c.present, is)
+				some[n] = v
+				n += int(is)
 			}
+			c.addAll(some[:n])
 			return
 		}
+		var all [batchRows]uint64
 		for i := range rows {
-			c.add(*(*uint64)(unsafe.Add(at, uintptr(i)*stride)))
+			all[i] = *(*uint64)(unsafe.Add(at, uintptr(i)*stride))
 		}
+		c.addAll(all[:len(rows)])
 	}
 }
 
-func (c *chunk) add(v uint64) {
-	if c.indexed {
-		c.index = append(c.index, c.dictionary.number(v))
-	} else {
-		c.values = append(c.values, v)
+// addAll adds values to the page; they often come in runs.
+func (c *chunk) addAll(values []uint64) {
+	if !c.indexed {
+		c.values = append(c.values, values...)
+		return
+	}
+	d := &c.dictionary
+	for _, v := range values {
+		if v != d.last || len(d.numbers) == 0 {
+			d.number(v)
+		}
+		c.index = append(c.index, d.lastAt)
 	}
 }
 
@@ -279,10 +299,11 @@ func (c *chunk) endPage(h *thrift) error {
 	default:
 		c.used.plain++
 	}
-	body, err := parquet.Zstd.Encode(nil, c.raw[levels:])
+	body, err := codec.Encode(c.body, c.raw[levels:])
 	if err != nil {
 		return err
 	}
+	c.body = body
 	crc := crc32.ChecksumIEEE(c.raw[:levels])
 	crc = crc32.Update(crc, crc32.IEEETable, body)
 	h.b = h.b[:0]
@@ -329,10 +350,11 @@ func (c *chunk) dictionaryPage(h *thrift) ([]byte, error) {
 	} else {
 		c.raw = appendPlain(c.raw, c.dictionary.numbers, c.bytes())
 	}
-	body, err := parquet.Zstd.Encode(nil, c.raw)
+	body, err := codec.Encode(c.body, c.raw)
 	if err != nil {
 		return nil, err
 	}
+	c.body = body
 	h.b = h.b[:0]
 	h.begin()
 	h.i32(1, 2) // dictionary page
