@@ -18,7 +18,7 @@ type Progress struct {
 	damaged             atomic.Int64 // parts that were committed and are made anew
 	fits, oom, ruledOut atomic.Int64
 	internal            atomic.Int64
-	bytes               atomic.Int64
+	rows, bytes         atomic.Int64
 
 	mu   sync.Mutex
 	best Best
@@ -93,6 +93,7 @@ type Snapshot struct {
 	OOM           int64 `json:"oom"`
 	RuledOut      int64 `json:"ruled_out"`
 	InternalError int64 `json:"internal"`
+	Rows          int64 `json:"rows"`           // of parts committed in this run
 	Bytes         int64 `json:"bytes"`          // of parts committed in this run
 	Best          *Best `json:"best,omitempty"` // nil while nothing fits
 }
@@ -102,7 +103,7 @@ func (p *Progress) Snapshot() Snapshot {
 	s := Snapshot{
 		Cases: p.cases.Load(), CasesTotal: p.caseTotal.Load(), Parts: p.parts.Load(), PartsTotal: p.partsTotal.Load(),
 		Resumed: p.resumed.Load(), Damaged: p.damaged.Load(), Fits: p.fits.Load(), OOM: p.oom.Load(), RuledOut: p.ruledOut.Load(),
-		InternalError: p.internal.Load(), Bytes: p.bytes.Load(),
+		InternalError: p.internal.Load(), Rows: p.rows.Load(), Bytes: p.bytes.Load(),
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -212,6 +212,7 @@ func (r *runner) work(ctx context.Context) error {
 		}
 		r.written.Add(1)
 		r.opt.Progress.parts.Add(1)
+		r.opt.Progress.rows.Add(m.Rows)
 		r.opt.Progress.bytes.Add(m.Bytes)
 	}
 	return nil

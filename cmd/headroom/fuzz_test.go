@@ -20,7 +20,7 @@ func runIn(args, env []string) (code int, stdout, stderr string) {
 	s := &state{
 		Args: args, Env: map[string]string{}, Stdin: strings.NewReader(""), Stdout: &stream{Writer: &out}, Stderr: &stream{Writer: &errs},
 		Exit: func(int) { panic("exit") }, Dir: func(dir string) fs.FS { return os.DirFS(dir) }, CPUs: 1,
-		WriteFile: func(string, []byte) error { return nil }, Today: hardware.Date("2026-11-24"), PeakRSS: func() int64 { return 0 },
+		WriteFile: func(string, []byte) error { return nil }, Today: hardware.Date("2026-11-24"), PeakRSS: func() int64 { return 0 }, CPUSeconds: func() float64 { return 0 },
 		Signals: func() (<-chan signalled, func()) { return nil, func() {} },
 	}
 	for _, kv := range env {

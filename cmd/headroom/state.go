@@ -58,6 +58,9 @@ type state struct {
 	// PeakRSS is the most memory this process ever had resident, in bytes; 0 where
 	// the system does not say.
 	PeakRSS func() int64
+	// CPUSeconds is the processor time that this process has taken; 0 where the system
+	// does not say.
+	CPUSeconds func() float64
 
 	// Signals asks for interrupts and terminations; stop undoes it.
 	Signals func() (c <-chan signalled, stop func())
@@ -101,7 +104,7 @@ func processState() *state {
 	return &state{
 		Args: os.Args[1:], Env: env, Home: home, CPUs: runtime.GOMAXPROCS(0),
 		Stdin: os.Stdin, Stdout: open(os.Stdout), Stderr: open(os.Stderr), Exit: os.Exit,
-		Dir: os.DirFS, PeakRSS: peakRSS, Today: hardware.Date(time.Now().UTC().Format(time.DateOnly)),
+		Dir: os.DirFS, PeakRSS: peakRSS, CPUSeconds: cpuSeconds, Today: hardware.Date(time.Now().UTC().Format(time.DateOnly)),
 		WriteFile: func(path string, data []byte) error { return os.WriteFile(path, data, 0o644) },
 		Signals: func() (<-chan signalled, func()) {
 			c := make(chan os.Signal, 2)

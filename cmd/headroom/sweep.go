@@ -95,12 +95,18 @@ func parseShard(text string) (sweep.Shard, error) {
 type sweepAnswer struct {
 	Study string `json:"study"`
 	sweep.Summary
-	Workers        int               `json:"workers"`
-	Seconds        float64           `json:"seconds"`
-	CasesPerSecond float64           `json:"cases_per_second"`
-	AllocsPerCase  float64           `json:"allocations_per_case"`
-	PeakRSSBytes   int64             `json:"peak_rss_bytes"` // 0 where the system does not say
-	Best           []json.RawMessage `json:"best"`
+	Workers        int     `json:"workers"`
+	Seconds        float64 `json:"seconds"`
+	CPUSeconds     float64 `json:"cpu_seconds"` // of all cores; 0 where the system does not say
+	CasesPerSecond float64 `json:"cases_per_second"`
+	RowsPerSecond  float64 `json:"rows_per_second"`
+	// CasesPerSecondPerCore is by processor time, or by the workers where that is not
+	// known.
+	CasesPerSecondPerCore float64           `json:"cases_per_second_per_core"`
+	BytesPerRow           float64           `json:"bytes_per_row"` // of the dataset
+	AllocsPerCase         float64           `json:"allocations_per_case"`
+	PeakRSSBytes          int64             `json:"peak_rss_bytes"` // 0 where the system does not say
+	Best                  []json.RawMessage `json:"best"`
 }
 
 // sweep runs a study and shows the best of what came out.
@@ -112,12 +118,14 @@ func (s *state) sweep(study *sweep.Study, opt sweep.Options) error {
 	s.Log.Info("sweep", "study", study.Name, "cases", study.Cases(), "dir", study.Out.Dir, "workers", opt.Workers)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
+	spent := s.CPUSeconds()
 	shown := s.startProgress(opt.Progress)
 	ctx, kill, stop := s.interruptible(shown)
 	opt.Kill = kill
 	sum, err := sweep.Run(ctx, study, opt)
 	signal := stop()
 	elapsed := time.Since(shown.begun)
+	spent = s.CPUSeconds() - spent
 	shown.stop()
 	runtime.ReadMemStats(&after)
 	if errors.Is(err, sweep.ErrInterrupted) && signal != nil {
@@ -127,10 +135,18 @@ func (s *state) sweep(study *sweep.Study, opt sweep.Options) error {
 		return err
 	}
 
-	a := sweepAnswer{Study: study.Name, Summary: sum, Workers: opt.Workers, Seconds: elapsed.Seconds(), PeakRSSBytes: s.PeakRSS(), Best: []json.RawMessage{}}
-	if n := opt.Progress.Snapshot().Cases; n > 0 {
-		a.CasesPerSecond = float64(n) / elapsed.Seconds()
-		a.AllocsPerCase = float64(after.Mallocs-before.Mallocs) / float64(n)
+	a := sweepAnswer{Study: study.Name, Summary: sum, Workers: opt.Workers, Seconds: elapsed.Seconds(), CPUSeconds: spent, PeakRSSBytes: s.PeakRSS(), Best: []json.RawMessage{}}
+	if done := opt.Progress.Snapshot(); done.Cases > 0 {
+		a.CasesPerSecond = float64(done.Cases) / elapsed.Seconds()
+		a.RowsPerSecond = float64(done.Rows) / elapsed.Seconds()
+		a.CasesPerSecondPerCore = a.CasesPerSecond / float64(opt.Workers)
+		if spent > 0 {
+			a.CasesPerSecondPerCore = float64(done.Cases) / spent
+		}
+		a.AllocsPerCase = float64(after.Mallocs-before.Mallocs) / float64(done.Cases)
+	}
+	if sum.Rows > 0 {
+		a.BytesPerRow = float64(sum.Bytes) / float64(sum.Rows)
 	}
 	if err := s.printSweep(study, &a, opt.Shard); err != nil {
 		return err
