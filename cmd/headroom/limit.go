@@ -81,12 +81,15 @@ which was used.`,
 }
 
 func memoryPicture(model string, r *sweep.LimitResult) plot.Memory {
-	m := plot.Memory{Title: model, Axis: words(r.Axis), CapacityBytes: r.CapacityBytes, Capacity: r.Capacity, Largest: r.Largest, LargestBytes: r.PeakBytes}
+	m := plot.Memory{Title: fmt.Sprintf("%s: largest %s %s", model, words(r.Axis), thousands(r.Largest)), Axis: words(r.Axis), CapacityBytes: r.CapacityBytes, Capacity: r.Capacity, Largest: r.Largest, LargestBytes: r.PeakBytes}
 	for _, p := range r.Swept {
 		m.X, m.Bytes = append(m.X, p.Value), append(m.Bytes, p.PeakBytes)
 	}
 	if r.Fit != nil {
-		m.Coefficients = r.Fit.Coefficients
+		m.Coefficients, m.Subtitle = r.Fit.Coefficients, fmt.Sprintf("fitted over %d values, R² = %.6g", len(r.Fit.Points), r.Fit.R2)
+		if r.Fit.Root != nil {
+			m.Root = *r.Fit.Root
+		}
 	}
 	return m
 }

@@ -359,7 +359,8 @@ func (f *pickFlags) infeasible(r *pick.Result) error {
 
 func (f *pickFlags) frontPicture(r *pick.Result) plot.Front {
 	p := plot.Front{BudgetUSD: float64(f.budget), DeadlineDays: f.deadline.hours / 24}
-	p.Title = fmt.Sprintf("%s, %s tokens: what to rent", r.Model, thousands(r.Tokens))
+	p.Title = fmt.Sprintf("What to rent for %s and %s tokens", r.Model, shortCount(r.Tokens))
+	p.Subtitle = fmt.Sprintf("context %s · global batch %s · the fastest plan on each accelerator and number of GPUs, at its cheapest price", thousands(r.Context), plural(r.Global, "sequence"))
 	front := map[string]bool{}
 	for i := range r.Front {
 		front[headline(&r.Front[i])] = true
@@ -377,8 +378,12 @@ func (f *pickFlags) frontPicture(r *pick.Result) plot.Front {
 			continue
 		}
 		drawn[key] = true
+		label := fmt.Sprintf("%d × %s", c.GPUs, c.Accelerator)
+		if winner {
+			label += fmt.Sprintf(": %s, %.3g days", shortDollars(c.Cost.USD), c.Days)
+		}
 		p.Points = append(p.Points, plot.Point{
-			Series: c.Accelerator, Label: fmt.Sprintf("%d × %s", c.GPUs, c.Accelerator), Short: strconv.FormatInt(c.GPUs, 10), Days: c.Days, USD: *c.Cost.USD,
+			Series: c.Accelerator, Label: label, Short: strconv.FormatInt(c.GPUs, 10), Days: c.Days, USD: *c.Cost.USD,
 			DaysLow: c.DaysLow, DaysHigh: c.DaysHigh, OnFront: on, Winner: winner,
 		})
 	}

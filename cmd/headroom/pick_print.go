@@ -289,6 +289,19 @@ func shortPlan(c *pick.Choice) string {
 	return text
 }
 
+// shortCount writes a large number with a decimal suffix: 1.5T.
+func shortCount(n int64) string {
+	for _, s := range []struct {
+		suffix string
+		size   float64
+	}{{"T", 1e12}, {"B", 1e9}, {"M", 1e6}} {
+		if x := float64(n); x >= s.size {
+			return strconv.FormatFloat(x/s.size, 'g', 4, 64) + s.suffix
+		}
+	}
+	return thousands(n)
+}
+
 // shortDollars writes an amount in a table's cell; nothing where none is known.
 func shortDollars(usd *float64) string {
 	switch {

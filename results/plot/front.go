@@ -20,8 +20,8 @@ import (
 // next cheapest have their own colours; points far beyond the front are left out,
 // and the legend says how many.
 type Front struct {
-	Title  string
-	Points []Point // in any order
+	Title, Subtitle string
+	Points          []Point // in any order
 
 	BudgetUSD    float64 // drawn as a line; 0 = none
 	DeadlineDays float64
@@ -48,7 +48,7 @@ func (f Front) Write(w io.Writer, format Format) error {
 	if len(f.Points) == 0 {
 		return errors.New("plot: there is no choice to draw")
 	}
-	p := canvas(f.Title, "days", "dollars")
+	p := canvas("days of training", "US dollars")
 	p.X.Scale, p.Y.Scale = gonumplot.LogScale{}, gonumplot.LogScale{}
 	p.X.Tick.Marker = logTicks{short}
 	p.Y.Tick.Marker = logTicks{func(v float64) string { return "$" + short(v) }}
@@ -61,8 +61,9 @@ func (f Front) Write(w io.Writer, format Format) error {
 			return errors.New("plot: a logarithmic axis has no place for a choice that costs nothing or takes no time")
 		}
 	}
-	p.Add(plotter.NewGrid())
-	if err := f.front(p); err != nil {
+	p.Add(grid())
+	names, err := f.front(p)
+	if err != nil {
 		return err
 	}
 	points, beyond := f.within()
@@ -73,76 +74,88 @@ func (f Front) Write(w io.Writer, format Format) error {
 	if err := f.demands(p); err != nil {
 		return err
 	}
-	return write(p, w, format)
+	for _, x := range points {
+		names.avoid = append(names.avoid, plotter.XY{X: x.Days, Y: x.USD})
+	}
+	p.Add(names)
+	return write(p, w, format, f.Title, f.Subtitle)
 }
 
 // frame leaves room around the points, so that no axis is empty.
 func (f Front) frame(p *gonumplot.Plot) {
-	const room = 1.25
+	const room = 1.2
 	low := func(a, b float64) float64 {
 		if b > 0 {
 			return min(a, b)
 		}
 		return a
 	}
-	p.X.Min, p.X.Max = low(p.X.Min, f.DeadlineDays)/room, max(p.X.Max, f.DeadlineDays)*room
-	p.Y.Min, p.Y.Max = low(p.Y.Min, f.BudgetUSD)/room, max(p.Y.Max, f.BudgetUSD)*2 // the legend is up there
+	p.X.Min, p.X.Max = low(p.X.Min, f.DeadlineDays), max(p.X.Max, f.DeadlineDays)*room
+	p.X.Min /= math.Pow(p.X.Max/p.X.Min, 0.2) // the names of the fastest stand there
+	p.Y.Min, p.Y.Max = low(p.Y.Min, f.BudgetUSD)/room, max(p.Y.Max, f.BudgetUSD)*room
 }
 
-// front draws the staircase of the choices that nothing beats, with their bars.
-func (f Front) front(p *gonumplot.Plot) error {
+// front draws the staircase of the choices that nothing beats, with their bars, and
+// returns their names.
+func (f Front) front(p *gonumplot.Plot) (labels, error) {
+	names := labels{style: labelStyle(p)}
 	var on []Point
 	for _, x := range f.Points {
 		if x.OnFront {
 			on = append(on, x)
 		}
 	}
-	if len(on) == 0 {
-		return nil
-	}
 	slices.SortFunc(on, func(a, b Point) int { return cmp.Or(cmp.Compare(a.Days, b.Days), cmp.Compare(a.USD, b.USD)) })
-	var steps, at, winner plotter.XYs
-	var labels []string
+	var steps, winner plotter.XYs
+	var bar *plotter.Line
 	for i, x := range on {
 		if i > 0 {
 			steps = append(steps, plotter.XY{X: x.Days, Y: on[i-1].USD})
 		}
 		here := plotter.XY{X: x.Days, Y: x.USD}
-		label := x.Label
-		if i > 0 && on[i-1].Series == x.Series && x.Short != "" {
-			label = x.Short
+		steps = append(steps, here)
+		name := label{here, x.Label, x.Winner || i == 0 || i == len(on)-1}
+		if !name.must && on[i-1].Series == x.Series && x.Short != "" {
+			name.text = x.Short
 		}
-		steps, at, labels = append(steps, here), append(at, here), append(labels, label)
-		if x.Winner {
+		if x.Winner { // its name has the first choice of a place
 			winner = append(winner, here)
+			names.all = slices.Insert(names.all, 0, name)
+		} else {
+			names.all = append(names.all, name)
 		}
 		if x.DaysLow > 0 && x.DaysHigh > x.DaysLow {
-			bar := plotter.XYs{
+			var err error
+			bar, err = line(p, plotter.XYs{
 				{X: x.DaysLow, Y: x.USD * x.DaysLow / x.Days},
 				{X: x.DaysHigh, Y: x.USD * x.DaysHigh / x.Days},
-			}
-			if _, err := line(p, bar, grey, 0.5); err != nil {
-				return err
+			}, grey, 1)
+			if err != nil {
+				return names, err
 			}
 		}
-	}
-	if len(steps) > 1 {
-		l, err := line(p, steps, black, 1)
-		if err != nil {
-			return err
-		}
-		p.Legend.Add("front", l)
 	}
 	if len(winner) > 0 {
 		s, err := plotter.NewScatter(winner)
 		if err != nil {
-			return err
+			return names, err
 		}
 		s.GlyphStyle = draw.GlyphStyle{Color: black, Radius: vg.Points(8), Shape: draw.RingGlyph{}}
 		p.Add(s)
 		p.Legend.Add("winner", s)
 	}
-	return text(p, at, labels, vg.Points(7), vg.Points(3))
+	if len(steps) > 1 {
+		l, err := line(p, steps, black, 1)
+		if err != nil {
+			return names, err
+		}
+		p.Legend.Add("front: nothing cheaper is as fast", l)
+		names.path = steps
+	}
+	if bar != nil {
+		p.Legend.Add("error bar: four of five runs", bar)
+	}
+	return names, nil
 }
 
 // within leaves out what is far beyond the front.
@@ -195,7 +208,7 @@ func series(p *gonumplot.Plot, points []Point, beyond int) error {
 		}
 		return cmp.Or(cmp.Compare(a.least, b.least), cmp.Compare(a.name, b.name))
 	})
-	rest := one{name: "others"}
+	rest := one{name: "other accelerators"}
 	for len(all) > coloured {
 		last := all[len(all)-1]
 		rest.at = append(rest.at, last.at...)
@@ -231,14 +244,14 @@ func (f Front) demands(p *gonumplot.Plot) error {
 		if err != nil {
 			return err
 		}
-		p.Legend.Add("budget", l)
+		p.Legend.Add("budget $"+short(f.BudgetUSD), l)
 	}
 	if f.DeadlineDays > 0 {
 		l, err := line(p, plotter.XYs{{X: f.DeadlineDays, Y: p.Y.Min}, {X: f.DeadlineDays, Y: p.Y.Max}}, grey, 1, dash...)
 		if err != nil {
 			return err
 		}
-		p.Legend.Add("deadline", l)
+		p.Legend.Add("deadline "+short(f.DeadlineDays)+" days", l)
 	}
 	return nil
 }

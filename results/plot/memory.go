@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"strconv"
 
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
@@ -15,8 +17,8 @@ const gib = 1 << 30
 // A Memory is the picture of a limit: peak memory over one axis of a case, the
 // fitted curve and the capacity.
 type Memory struct {
-	Title string
-	Axis  string // name of the horizontal axis
+	Title, Subtitle string
+	Axis            string // name of the horizontal axis
 
 	X     []int64
 	Bytes []int64 // peak memory at X
@@ -27,6 +29,19 @@ type Memory struct {
 	Capacity      string // as it was given
 	Largest       int64  // that fits; 0 = none
 	LargestBytes  int64
+	Root          float64 // where the fitted curve meets the capacity; 0 = nowhere
+}
+
+// Points of more than so many times the capacity are left out, where so many others
+// are there.
+const (
+	timesCapacity = 2.2
+	leastPoints   = 3
+)
+
+// decimals are those that four digits leave.
+func decimals(x float64) int {
+	return max(0, 3-int(math.Floor(math.Log10(x))))
 }
 
 // Write draws the picture.
@@ -37,11 +52,14 @@ func (m Memory) Write(w io.Writer, format Format) error {
 	if err := finite(m.Coefficients...); err != nil {
 		return err
 	}
-	p := canvas(m.Title, m.Axis, "peak memory, GiB")
-	p.Add(plotter.NewGrid())
-	p.Legend.Left = true
+	p := canvas(m.Axis, "peak memory, GiB")
+	p.X.Tick.Marker, p.Y.Tick.Marker = evenTicks{}, evenTicks{}
+	p.Add(grid())
 	var at plotter.XYs
 	for i := range m.X {
+		if i >= leastPoints && m.CapacityBytes > 0 && float64(m.Bytes[i]) > timesCapacity*float64(m.CapacityBytes) {
+			break
+		}
 		at = append(at, plotter.XY{X: float64(m.X[i]), Y: float64(m.Bytes[i]) / gib})
 	}
 	first, last := at[0].X, at[len(at)-1].X
@@ -81,15 +99,25 @@ func (m Memory) Write(w io.Writer, format Format) error {
 	}
 	capacity := float64(m.CapacityBytes) / gib
 	if capacity > 0 {
-		l, err := line(p, plotter.XYs{{X: min(first, p.X.Min), Y: capacity}, {X: p.X.Max, Y: capacity}}, palette[1], 1.2, vg.Points(5), vg.Points(3))
+		l, err := line(p, plotter.XYs{{X: first, Y: capacity}, {X: last, Y: capacity}}, palette[1], 1.2, vg.Points(5), vg.Points(3))
 		if err != nil {
 			return err
 		}
 		p.Legend.Add(fmt.Sprintf("capacity %s, %.2f GiB", m.Capacity, capacity), l)
+		if m.Root > first && m.Root < last {
+			l, err := line(p, plotter.XYs{{X: m.Root, Y: 0}, {X: m.Root, Y: capacity}}, grey, 1, vg.Points(2), vg.Points(2))
+			if err != nil {
+				return err
+			}
+			p.Legend.Add("meets it at "+strconv.FormatFloat(m.Root, 'f', decimals(m.Root), 64), l)
+		}
 	}
 	p.Y.Min, p.Y.Max = 0, max(p.Y.Max, capacity)*1.15
+	const margin = 0.03
+	span := p.X.Max - p.X.Min
+	p.X.Min, p.X.Max = p.X.Min-margin*span, p.X.Max+margin*span
 	if p.X.Max == p.X.Min {
 		p.X.Min, p.X.Max = p.X.Min-1, p.X.Max+1
 	}
-	return write(p, w, format)
+	return write(p, w, format, m.Title, m.Subtitle)
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"math"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -40,9 +41,10 @@ func FormatOf(path string) (Format, error) {
 	return f, nil
 }
 
+// The size of a picture; the legend stands beside the frame.
 const (
-	width  = 9 * vg.Inch
-	height = 6 * vg.Inch
+	width  = 11 * vg.Inch
+	height = 6.5 * vg.Inch
 )
 
 // palette are the eight colours of Okabe and Ito 2008, which people with any
@@ -68,23 +70,26 @@ var (
 )
 
 // canvas is an empty picture in the house style.
-func canvas(title, x, y string) *gonumplot.Plot {
+func canvas(x, y string) *gonumplot.Plot {
 	p := gonumplot.New()
-	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y
+	p.X.Label.Text, p.Y.Label.Text = x, y
 	for _, f := range []*font.Font{
-		&p.Title.TextStyle.Font, &p.X.Label.TextStyle.Font, &p.Y.Label.TextStyle.Font,
+		&p.X.Label.TextStyle.Font, &p.Y.Label.TextStyle.Font,
 		&p.X.Tick.Label.Font, &p.Y.Tick.Label.Font, &p.Legend.TextStyle.Font,
 	} {
 		f.Variant = "Sans"
 	}
-	p.Title.TextStyle.Font.Size = vg.Points(14)
-	p.Title.Padding = vg.Points(6)
-	p.Legend.Top = true
-	p.Legend.Padding = vg.Points(2)
+	p.X.Padding, p.Y.Padding = vg.Points(4), vg.Points(4)
+	p.X.Label.TextStyle.Font.Size, p.Y.Label.TextStyle.Font.Size = vg.Points(12), vg.Points(12)
+	p.X.Tick.Label.Font.Size, p.Y.Tick.Label.Font.Size = vg.Points(11), vg.Points(11)
+	p.Legend.TextStyle.Font.Size = vg.Points(11)
+	p.Legend.Top, p.Legend.Left, p.Legend.YPosition = true, true, draw.PosCenter
+	p.Legend.Padding = vg.Points(4)
+	p.Legend.ThumbnailWidth = vg.Points(22)
 	return p
 }
 
-func write(p *gonumplot.Plot, w io.Writer, f Format) error {
+func write(p *gonumplot.Plot, w io.Writer, f Format, heading ...string) error {
 	if f != SVG && f != PNG {
 		return fmt.Errorf("no picture format is called %q", f)
 	}
@@ -92,8 +97,27 @@ func write(p *gonumplot.Plot, w io.Writer, f Format) error {
 	if err != nil {
 		return err
 	}
-	const margin = 10
-	p.Draw(draw.Crop(draw.New(c), margin, -margin, margin, -margin))
+	const margin, gap = 12, 16
+	page := draw.Crop(draw.New(c), margin, -margin, margin, -margin)
+	style := p.Legend.TextStyle
+	style.YAlign = draw.YTop
+	for i, text := range heading {
+		if text == "" {
+			continue
+		}
+		style.Font.Size, style.Color = vg.Points(11), color.Gray{80}
+		if i == 0 {
+			style.Font.Size, style.Color = vg.Points(15), black
+		}
+		page.FillText(style, vg.Point{X: page.Min.X, Y: page.Max.Y}, text)
+		page.Max.Y -= style.Height(text) + 6
+	}
+	page.Max.Y -= 4
+	legend := p.Legend
+	p.Legend = gonumplot.NewLegend()
+	room := legend.Rectangle(page).Size().X + gap
+	legend.Draw(draw.Crop(page, page.Size().X-room+gap, 0, 0, 0))
+	p.Draw(draw.Crop(page, 0, -room, 0, 0))
 	_, err = c.WriteTo(w)
 	return err
 }
@@ -109,19 +133,18 @@ func line(p *gonumplot.Plot, points plotter.XYs, c color.Color, thickness float6
 	return l, nil
 }
 
-// text writes labels beside points.
-func text(p *gonumplot.Plot, at plotter.XYs, labels []string, dx, dy vg.Length) error {
-	l, err := plotter.NewLabels(plotter.XYLabels{XYs: at, Labels: labels})
-	if err != nil {
-		return err
-	}
-	for i := range l.TextStyle {
-		l.TextStyle[i].Font.Variant = "Sans"
-		l.TextStyle[i].Font.Size = vg.Points(9)
-	}
-	l.Offset = vg.Point{X: dx, Y: dy}
-	p.Add(l)
-	return nil
+// grid is faint, for points to stand out.
+func grid() *plotter.Grid {
+	g := plotter.NewGrid()
+	g.Horizontal.Color, g.Vertical.Color = color.Gray{228}, color.Gray{228}
+	return g
+}
+
+// labelStyle is how texts inside the frame are written.
+func labelStyle(p *gonumplot.Plot) draw.TextStyle {
+	style := p.Legend.TextStyle
+	style.Font.Size = vg.Points(10)
+	return style
 }
 
 // logTicks labels a logarithmic axis at 1, 2 and 5 of each decade, and at every
@@ -133,20 +156,24 @@ func (t logTicks) Ticks(low, high float64) []gonumplot.Tick {
 	if !(low > 0) || !(high > low) {
 		return nil
 	}
-	labelled := map[int]bool{1: true, 2: true, 5: true}
-	if high/low < 8 {
-		labelled = map[int]bool{1: true, 2: true, 3: true, 4: true, 5: true, 6: true, 7: true, 8: true, 9: true}
+	digits, labelled := []float64{1, 2, 3, 4, 5, 6, 7, 8, 9}, []float64{1, 2, 5}
+	switch {
+	case high/low < 4:
+		digits = []float64{1, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.8, 2, 2.2, 2.5, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9}
+		labelled = []float64{1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9}
+	case high/low < 8:
+		labelled = digits
 	}
 	var out []gonumplot.Tick
 	named := 0
 	for k := math.Floor(math.Log10(low)); k <= math.Ceil(math.Log10(high)); k++ {
-		for digit := 1; digit <= 9; digit++ {
-			v := float64(digit) * math.Pow(10, k)
+		for _, digit := range digits {
+			v := digit * math.Pow(10, k)
 			if v < low || v > high {
 				continue
 			}
 			tick := gonumplot.Tick{Value: v}
-			if labelled[digit] {
+			if slices.Contains(labelled, digit) {
 				tick.Label = t.label(v)
 				named++
 			}
@@ -160,6 +187,28 @@ func (t logTicks) Ticks(low, high float64) []gonumplot.Tick {
 				out[i].Label = t.label(out[i].Value)
 			}
 		}
+	}
+	return out
+}
+
+// evenTicks marks a linear axis at multiples of 1, 2 or 5, ten of them at most.
+type evenTicks struct{}
+
+// Ticks implements gonum/plot's Ticker.
+func (evenTicks) Ticks(low, high float64) (out []gonumplot.Tick) {
+	const about = 10
+	if !(high > low) {
+		return nil
+	}
+	unit := math.Pow(10, math.Floor(math.Log10((high-low)/about)))
+	step := unit
+	for _, k := range []float64{2, 5, 10} {
+		if (high-low)/step > about {
+			step = k * unit
+		}
+	}
+	for k := math.Ceil(low / step); k*step <= high; k++ {
+		out = append(out, gonumplot.Tick{Value: k * step, Label: short(k * step)})
 	}
 	return out
 }

@@ -39,7 +39,7 @@ func TestPictures(t *testing.T) {
 		picture
 		says []string
 	}{
-		{"front", exampleFront, []string{"llama-3.1-8b, 1T tokens", "days", "dollars", "512 × h100-sxm", "a100-sxm-80gb", "budget", "deadline", "winner", "$100K"}},
+		{"front", exampleFront, []string{"llama-3.1-8b, 1T tokens", "days of training", "US dollars", "512 × h100-sxm", "a100-sxm-80gb", "budget $90K", "deadline 4 days", "winner", "$100K"}},
 		{"memory", exampleMemory, []string{"seed-gpt2-xl", "micro batch", "peak memory, GiB", "capacity 80GB, 74.51 GiB", "fitted curve", "largest that fits: 2"}},
 	} {
 		t.Run(x.name, func(t *testing.T) {
@@ -112,7 +112,8 @@ func TestLogTicks(t *testing.T) {
 	}
 	f(0.5, 60, "0.5", "1", "2", "5", "10", "20", "50")
 	f(900, 5000, "900", "1K", "2K", "3K", "4K", "5K")
-	f(1.1e6, 1.9e6, "1.2M", "1.5M", "1.8M")
+	f(1.1e6, 1.9e6, "1.2M", "1.5M")
+	f(0.86e6, 2.6e6, "900K", "1M", "1.2M", "1.5M", "2M", "2.5M")
 	f(0, 1)
 	f(2, 1)
 }
