@@ -107,13 +107,17 @@ func (p Price) Marketplace() bool {
 	return p.Provider == "vast" || strings.Contains(p.Notes, "marketplace offer")
 }
 
+// PerChip says that the price is of one chip of a slice of any size, as those of TPUs
+// are, by the notes.
+func (p Price) PerChip() bool { return strings.Contains(p.Notes, "per chip-hour") }
+
 // Unfit tells why an offer is not good for a run on so many accelerators, or "":
 // either one instance holds them all, or instances are whole nodes (of more than
 // one GPU where the usual node is not known) whose network is known, from the row or
 // the accelerator. A [UserPrice] is good for any number.
 func (p Price) Unfit(a Accelerator, gpus int64) string {
 	switch {
-	case gpus <= p.GPUs || p.Provider == UserProvider:
+	case gpus <= p.GPUs || p.Provider == UserProvider || p.PerChip():
 		return ""
 	case p.Marketplace():
 		return UnfitMarketplace

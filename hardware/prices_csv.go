@@ -157,38 +157,52 @@ func checkPerGPU(r *row, p Price, perGPU float64) {
 }
 
 func checkPlausible(r *row, p Price, known []Price) {
-	if what := implausible(p.Accelerator, p.PerGPUHourUSD, known); what != nil {
+	if what := implausible(p.Accelerator, p.PerGPUHourUSD, p.GPUs, known); what != nil {
 		r.fail("price_per_hour_usd", "%g for %d %s is %s", p.PerHourUSD, p.GPUs, p.Accelerator, what)
 	}
 }
 
-// implausible tells why a price per GPU-hour is probably a mistake, nil if it
-// is not. The dearest row that it is held against is named.
-func implausible(slug string, perGPUHour float64, known []Price) error {
+// implausible tells why a price per GPU-hour, of an instance of so many, is probably
+// a mistake, nil if it is not. The dearest row that it is held against is named.
+//
+// Beside what is far outside of all known rows, a price is refused that is outside
+// and that the usual mistake would explain: the price of an instance of eight taken
+// for that of a GPU is dearer than all rows, and its eighth is among them; the price
+// of a GPU taken for that of an instance is among them, and its share of a GPU is
+// less than half of the cheapest.
+func implausible(slug string, perGPUHour float64, gpus int64, known []Price) error {
 	least, most := leastPerGPUHour, float64(mostPerGPUHour)
 	why := "an accelerator-hour costs between those"
-	cheapest, dearest, row := math.Inf(1), 0.0, ""
+	cheapest, dearest, row, node := math.Inf(1), 0.0, "", int64(1)
 	for _, k := range known {
 		if k.Accelerator != slug {
 			continue
 		}
+		node = max(node, k.GPUs)
 		cheapest = min(cheapest, k.PerGPUHourUSD)
 		if k.PerGPUHourUSD > dearest {
 			dearest, row = k.PerGPUHourUSD, k.Row
 		}
 	}
+	instance, single := false, false
 	if dearest > 0 {
 		least, most = shareCheapest*cheapest, timesDearest*dearest
 		why = fmt.Sprintf("known rows of %s have %.2f to %.2f, the dearest is %s", slug, cheapest, dearest, row)
+		among := func(x float64) bool { return x >= cheapest && x <= dearest }
+		instance = gpus == 1 && perGPUHour > dearest && among(perGPUHour/float64(node))
+		single = gpus > 1 && perGPUHour < cheapest/2 && among(perGPUHour*float64(gpus))
 	}
 	hint := ""
 	switch {
-	case perGPUHour > most:
+	case perGPUHour > most || instance:
 		hint = "is it the price of a whole instance?"
-	case perGPUHour < least:
+	case perGPUHour < least || single:
 		hint = "is price_per_hour_usd the price of one GPU?"
 	default:
 		return nil
+	}
+	if perGPUHour >= least && perGPUHour <= most {
+		least, most = cheapest, dearest
 	}
 	return fmt.Errorf("$%.4g per GPU-hour, outside %.4g to %.4g (%s): %s", perGPUHour, least, most, why, hint)
 }
@@ -199,7 +213,7 @@ func UserPrice(slug string, perGPUHour float64) (Price, error) {
 	if !(perGPUHour > 0) || math.IsInf(perGPUHour, 1) {
 		return Price{}, fmt.Errorf("a price of $%g per GPU-hour: write a positive number", perGPUHour)
 	}
-	if what := implausible(slug, perGPUHour, builtinPrices()); what != nil {
+	if what := implausible(slug, perGPUHour, 1, builtinPrices()); what != nil {
 		return Price{}, fmt.Errorf("your price for %s is %s", slug, what)
 	}
 	return Price{

@@ -170,5 +170,7 @@ func (d *decoder) checkMoney() {
 	}
 	if _, err := l.Failures.Goodput(1, 1); err != nil && !errors.Is(err, accounting.ErrNoProgress) {
 		d.fail(at(failures), "add failures.gpu_hours_between: 419 interruptions of 16,384 H100 in 54 days, as Llama 3 405B had, are 50700", "%v", err)
+	} else if l.Failures.CheckpointSeconds == 0 && l.Failures.RestartSeconds == 0 {
+		d.fail(at(failures), "add failures.checkpoint_seconds and failures.restart_seconds", "failures cost nothing where neither a checkpoint nor a restart takes time")
 	}
 }

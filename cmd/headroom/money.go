@@ -116,6 +116,9 @@ func (m *moneyFlags) lostTime(cmd *cobra.Command) (func(gpus int64, p *hardware.
 	if _, err := f.Goodput(1, 1); err != nil && !errors.Is(err, accounting.ErrNoProgress) { // what is wrong whatever the number
 		return nil, misuse(err, "--gpu-hours-between-failures N: 419 interruptions of 16,384 H100 in 54 days, as Llama 3 405B had, are 50700")
 	}
+	if (f.GPUHoursBetween > 0 || f.InstanceHoursBetween > 0) && f.CheckpointSeconds == 0 && f.RestartSeconds == 0 {
+		return nil, usage("add --checkpoint-time 60s --restart-time 10m", "failures cost nothing where neither a checkpoint nor a restart takes time")
+	}
 	return func(gpus int64, p *hardware.Price) (accounting.Goodput, error) {
 		spot := int64(0)
 		if p != nil && p.Pricing == hardware.Spot {

@@ -104,9 +104,9 @@ func PickOptimal(q OptimalQuery) (*Result, error) {
 	out := best
 	if out == nil {
 		out = least
-		out.Why = fmt.Sprintf("no compute-optimal run was found for $%.0f", budget)
+		out.Why = fmt.Sprintf("no compute-optimal run was found for %s: %s", dollars(budget), out.Why)
 		if out.Winner != nil {
-			out.Why = fmt.Sprintf("nothing compute-optimal costs at most $%.0f; the nearest costs $%.0f", budget, out.Winner.usd())
+			out.Why = fmt.Sprintf("nothing compute-optimal costs at most %s; the nearest costs %s", dollars(budget), dollars(out.Winner.usd()))
 			out.Nearest, out.Winner = out.Winner, nil
 		}
 	}

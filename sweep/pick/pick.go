@@ -94,6 +94,8 @@ func Pick(q Query) (*Result, error) {
 		r.roomier(roomier)
 	case len(choices) == 0 && why != nil:
 		r.Why = why.Error()
+	case len(choices) == 0:
+		r.Why = whyNothing(all.counts, r.Notes, all.nearest)
 	}
 	if r.Fitted == 0 && all.nearest != nil {
 		r.NearestRoom = s.describe(all.nearest)

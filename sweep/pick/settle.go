@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"headroom/hardware"
 )
@@ -160,8 +161,7 @@ func (r *Result) roomier(choices []Choice) {
 // change of them.
 func (r *Result) nearest(q *Query, choices []Choice) {
 	if len(choices) == 0 {
-		r.Why = "no plan fits: every candidate is ruled out by divisibility or memory, or cannot be rented"
-		return
+		return // see whyNothing
 	}
 	// By how many times a choice misses the demand that it misses most.
 	misses := func(c *Choice) float64 {
@@ -186,12 +186,52 @@ func (r *Result) nearest(q *Query, choices []Choice) {
 	usd, hours := near.demanded(q.Cautious)
 	switch {
 	case q.BudgetUSD > 0 && q.DeadlineHours > 0:
-		r.Why = fmt.Sprintf("nothing costs at most $%.0f and ends within %.4g days; the nearest costs $%.0f and takes %.4g days%s", q.BudgetUSD, q.DeadlineHours/24, usd, hours/24, end)
+		r.Why = fmt.Sprintf("nothing costs at most %s and ends within %.4g days; the nearest costs %s and takes %.4g days%s", dollars(q.BudgetUSD), q.DeadlineHours/24, dollars(usd), hours/24, end)
 	case q.BudgetUSD > 0:
-		r.Why = fmt.Sprintf("nothing costs at most $%.0f; the cheapest costs $%.0f%s", q.BudgetUSD, usd, end)
+		r.Why = fmt.Sprintf("nothing costs at most %s; the cheapest costs %s%s", dollars(q.BudgetUSD), dollars(usd), end)
 	default:
 		r.Why = fmt.Sprintf("nothing ends within %.4g days; the fastest takes %.4g days%s", q.DeadlineHours/24, hours/24, end)
 	}
+}
+
+// dollars writes an amount, with cents where they matter.
+func dollars(usd float64) string {
+	if usd < 100 {
+		return fmt.Sprintf("$%.2f", usd)
+	}
+	digits := fmt.Sprintf("%.0f", usd)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return "$" + digits
+}
+
+// whyNothing tells what rules out all candidates: the last thing that one of them
+// came to.
+func whyNothing(counts tally, notes []string, nearest *misfit) string {
+	stage := func(name string) (reasons []string, n int64) {
+		for _, e := range counts.list() {
+			if e.Stage == name {
+				reasons, n = append(reasons, e.Text), n+e.Count
+			}
+		}
+		return reasons, n
+	}
+	if n := counts[[2]string{stageDivisibility, reasonFormat}]; n > 0 && nearest == nil {
+		if _, rest := stage(stagePrice); rest == 0 {
+			return "no plan fits: " + strings.Join(notes, "; ")
+		}
+	}
+	if nearest != nil {
+		return fmt.Sprintf("no plan fits: the nearest lacks %.2f GiB of memory", float64(nearest.lacks)/(1<<30))
+	}
+	if reasons, _ := stage(stagePrice); len(reasons) > 0 {
+		return "nothing can be rented: " + strings.Join(reasons, "; ")
+	}
+	if reasons, _ := stage(stageDivisibility); len(reasons) > 0 {
+		return "no plan is possible: " + strings.Join(reasons, "; ")
+	}
+	return "no plan is possible on these numbers of GPUs"
 }
 
 func byUSD(a, b Choice) int {
