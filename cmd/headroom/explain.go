@@ -30,6 +30,9 @@ Whatever is not given has a default, which the output states. Sizes take K M B T
   headroom explain --model gpt2 --json | jq .memory.peak_bytes`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.orExample(cmd, [2]string{"model", "seed-gpt2-xl"}, [2]string{"seq", "1024"}, [2]string{"capacity", "80GB"}); err != nil {
+				return err
+			}
 			c, err := f.resolve(s, cmd)
 			if err != nil {
 				return err

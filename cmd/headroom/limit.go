@@ -32,6 +32,9 @@ which was used.`,
   headroom limit --model gpt2-xl --capacity 80GB --plot memory.svg`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.orExample(cmd, [2]string{"model", "seed-gpt2-xl"}, [2]string{"seq", "1024"}, [2]string{"capacity", "80GB"}); err != nil {
+				return err
+			}
 			axis = strings.ReplaceAll(axis, "-", "_")
 			if axis == "seq" {
 				axis = sweep.LimitContext

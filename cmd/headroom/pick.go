@@ -70,6 +70,9 @@ choice is shown.`,
   headroom pick --family llama-3 --budget 1M --deadline 60d --json`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.orExample(cmd, [2]string{"model", "llama-3.1-8b"}, [2]string{"tokens", "1T"}, [2]string{"seq", "8192"}); err != nil {
+				return err
+			}
 			q, err := f.query(s, cmd)
 			if err != nil {
 				return err

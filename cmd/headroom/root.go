@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // run does what the arguments say and returns the exit code.
@@ -87,6 +88,27 @@ millions of them written to a Parquet dataset.
 
 	root.AddCommand(newCommit(s), newDiff(s), newExplain(s), newExport(s), newLimit(s), newModels(s), newGPUs(s), newPrices(s), newPick(s), newPlan(s), newSweep(s), newTop(s), newValidate(s), newVerify(s), newWhy(s))
 	return root
+}
+
+// orExample gives a command that was asked for nothing an example to show, and says
+// so: headroom explain alone. One flag is a question, and what it lacks is an error.
+func (s *state) orExample(cmd *cobra.Command, flags ...[2]string) error {
+	asked := false
+	cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) { asked = asked || f.Changed })
+	if asked {
+		return nil
+	}
+	line := cmd.CommandPath()
+	for _, f := range flags {
+		if err := cmd.Flags().Set(f[0], f[1]); err != nil {
+			return err
+		}
+		line += " --" + f[0] + " " + f[1]
+	}
+	if !s.Quiet {
+		fmt.Fprintf(s.Stderr, "nothing was asked for: this is %s\n", line)
+	}
+	return nil
 }
 
 // fixed completes a flag from a fixed list.

@@ -14,31 +14,44 @@ import (
 
 func newWhy(s *state) *cobra.Command {
 	return &cobra.Command{
-		Use:   "why [DIR] CASE_ID",
+		Use:   "why [DIR] [CASE_ID]",
 		Short: "Show one row of a dataset in full, and the command that explains it",
 		Long: `why shows every column of one case with its unit and meaning, and the explain
-command that takes the case apart.`,
-		Example: `  headroom why 17                  # of ` + defaultDir + `
+command that takes the case apart. Without a CASE_ID it shows the first row of
+headroom top.`,
+		Example: `  headroom why                     # the best row of ` + defaultDir + `
+  headroom why 17
   headroom why runs.ds 123456
   headroom why runs.ds 123456 --json`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return exactly("CASE_ID")(cmd, args)
-			}
-			return atMost(2)(cmd, args)
-		},
+		Args: atMost(2),
 		RunE: func(_ *cobra.Command, args []string) error {
-			dir, text := defaultDir, args[len(args)-1]
-			if len(args) == 2 {
-				dir = args[0]
+			dir, text, given := defaultDir, "", true
+			switch len(args) {
+			case 0:
+				given = false
+			case 1:
+				text = args[0]
+				if _, dataset := s.exists(text + "/_plan.json"); dataset {
+					dir, given = text, false
+				}
+			case 2:
+				dir, text = args[0], args[1]
 			}
-			id, err := strconv.ParseInt(text, 10, 64)
-			if err != nil || id < 0 {
-				return usage("the column case_id of headroom top has them", "%q is no case id: write a whole number", text)
+			id := int64(-1)
+			if given {
+				var err error
+				if id, err = strconv.ParseInt(text, 10, 64); err != nil || id < 0 {
+					return usage("the column case_id of headroom top has them", "%q is no case id: write a whole number", text)
+				}
 			}
 			d, err := openDataset(dir)
 			if err != nil {
 				return err
+			}
+			if id < 0 {
+				if id, err = s.bestCase(d); err != nil {
+					return err
+				}
 			}
 			row, err := d.Lookup(context.Background(), id)
 			if is[*results.CaseError](err) {
@@ -50,6 +63,26 @@ command that takes the case apart.`,
 			return s.printWhy(&row)
 		},
 	}
+}
+
+// bestCase is the id of the first row of `headroom top`.
+func (s *state) bestCase(d *results.Dataset) (int64, error) {
+	by, err := results.ParseSortKeys(bestOrder)
+	if err != nil {
+		return 0, err
+	}
+	o := results.TopOptions{By: by, Columns: []string{"case_id"}, Limit: 1, Concurrency: s.CPUs}
+	if o.Where, err = results.CompileFilter("fits"); err != nil {
+		return 0, err
+	}
+	top, err := d.Top(context.Background(), o)
+	if err != nil {
+		return 0, err
+	}
+	if len(top.Rows) == 0 {
+		return 0, usage("headroom top --where '' shows the others", "none of %s fits", plural(top.Scanned, "row"))
+	}
+	return top.Rows[0].CaseID, nil
 }
 
 func (s *state) printWhy(row *results.Row) error {
