@@ -261,7 +261,7 @@ def check_readme(text):
         "--gpu", ",".join(values["accelerator"]), "--gpus", ",".join(values["gpus"]),
     )["front"]
     ours = [(c["gpu"], c["gpus"], c["days"], c["cost"]["usd"]) for c in picked]
-    theirs = [(r["accelerator"], r["gpus"], r["days"], r["cost_usd"]) for r in front]
+    theirs = [(r["accelerator"], r["gpus"], r["run_days"], r["cost_usd"]) for r in front]
     assert len(ours) == len(theirs) > 3, (ours, theirs)
     for a, b in zip(ours, theirs):
         assert a[:2] == b[:2] and all(math.isclose(x, y, rel_tol=1e-12) for x, y in zip(a[2:], b[2:])), (a, b)
