@@ -116,8 +116,7 @@ type pace struct {
 	all           float64  // sum of forward and backward over the stages
 	dense, expert float64  // parameters of the stages that hold most
 	send          float64  // activations and gradients of a micro-batch to the next stage
-	straggler     float64  // what waiting for the slowest rank adds, as a share
-	spread        float64  // of the error bar
+	doublings     float64  // of the fast domains
 	step          float64  // what the framework adds once a step
 	ends          [4]stepEnd
 }
@@ -153,10 +152,8 @@ func (c *Compiled) pace(u *unitContext, s *unitSlot, out *pace) {
 	}
 	c.stageTime(u, s, slowest, &out.parts)
 	out.all += float64(out.send * float64(p.PP))
-	if domains := float64(p.GPUs()) / float64(m.Domain); domains > 1 {
-		out.straggler = m.Calibration.Straggler * log2(domains)
-	}
-	out.spread, out.step = c.band(m), u.stack.Step
+	out.doublings = m.doublings(p)
+	out.step = u.stack.Step
 }
 
 func (c *Compiled) time(x *Setting, m *Machine, work *StepFLOPs, out *Time) {
@@ -200,11 +197,13 @@ func (c *Compiled) time(x *Setting, m *Machine, work *StepFLOPs, out *Time) {
 	out.DPCommSeconds = float64(micro*parts.dp) + end.synchronise
 	out.OptimizerSeconds = end.update
 	out.OverheadSeconds = k.step
-	out.StragglerSeconds = float64((pipeline + out.DPCommSeconds) * k.straggler)
+	out.StragglerSeconds = float64((pipeline + out.DPCommSeconds) * m.Calibration.Straggler * k.doublings)
 	out.StepSeconds = out.ComputeSeconds + out.AttentionSeconds + out.ElementwiseSeconds + out.RecomputeSeconds + out.LaunchSeconds +
 		out.TPCommSeconds + out.CPCommSeconds + out.EPCommSeconds + out.DPCommSeconds + out.PPCommSeconds + out.BubbleSeconds +
 		out.OptimizerSeconds + out.StragglerSeconds + out.OverheadSeconds
-	out.LowSeconds, out.HighSeconds = out.StepSeconds/k.spread, out.StepSeconds*k.spread
+	doubt := c.doubt(m, k.doublings, out)
+	spread := exp(m.Calibration.Band.Spread(&doubt))
+	out.LowSeconds, out.HighSeconds = out.StepSeconds/spread, out.StepSeconds*spread
 	seconds := out.StepSeconds * float64(p.GPUs())
 	out.TokensPerSecondPerGPU = float64(x.GlobalBatch*x.Context) / seconds
 	out.MFU, out.HFU = work.Model/(seconds*m.PrintedPeak), work.Hardware/(seconds*m.PrintedPeak)
@@ -264,16 +263,4 @@ func (c *Compiled) update(u *unitContext, dense, expert float64) float64 {
 		gradients /= shards
 	}
 	return (bytes + float64(gradients*(dense+expert))) / u.m.stream()
-}
-
-// band is the factor between a prediction and either end of its error bar.
-func (c *Compiled) band(m *Machine) float64 {
-	b := m.Calibration.BandDense
-	if len(c.limits.experts) > 0 {
-		b = m.Calibration.BandMoE
-	}
-	if m.Inherited {
-		b = math.Sqrt(float64(b*b) + float64(m.Calibration.BandNew*m.Calibration.BandNew))
-	}
-	return exp(b)
 }

@@ -31,10 +31,7 @@ type Calibration struct {
 	// Straggler is the part of a step that ranks wait for the slowest one, for every
 	// doubling of the domains.
 	Straggler float64
-	// BandDense and BandMoE are how far, as a natural logarithm, four of five runs of
-	// projects that the fit has not seen lie from their prediction; BandNew the same
-	// for an architecture that it has not seen.
-	BandDense, BandMoE, BandNew float64
+	Band      Band
 	// Cast is the traffic of quantising one element to each narrow format, bytes.
 	Cast [numFormats]float64
 	// EarlyMoE is the time of routed feed-forwards in Megatron-Core before its
@@ -192,7 +189,7 @@ func Guess() *Calibration {
 		Network: 0.8, NetworkLatency: 60e-6, NetworkHop: 5e-6, Power: 0.7, Straggler: 0.004,
 		Cast:     [numFormats]float64{FormatFP8: 4, FormatMXFP8: 5, FormatFP4: 6},
 		EarlyMoE: 1.2, EarlyKernels: 1.2,
-		BandDense: 0.2, BandMoE: 0.35, BandNew: 0.4,
+		Band: Band{Base: 0.1, Comm: 0.4, Launch: 0.2, Attention: 0.2, Scale: 0.01, MoE: 0.2, Narrow: 0.1, New: 0.2},
 	}
 }
 

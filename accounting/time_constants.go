@@ -72,9 +72,16 @@ func (c *Calibration) Constants() []Constant {
 	add("fp4_cast_bytes", &c.Cast[FormatFP4], 0.3, false, "a 16-bit pass for the transform, one for the scales, two 4-bit writes")
 	add("early_kernels", &c.EarlyKernels, 0.15, false, "the same tables of NeMo from one release to the next")
 	add("early_moe", &c.EarlyMoE, 0.15, false, "releases of one configuration in Megatron-Bridge's tables differ by 5 to 50 %")
-	add("band_dense", &c.BandDense, 0, false, "residuals with the run's project left out")
-	add("band_moe", &c.BandMoE, 0, false, "residuals with the run's project left out")
-	add("band_new", &c.BandNew, 0, false, "residuals with the run's architecture left out")
+	b := &c.Band
+	const unseen = "residuals of runs whose project the fit has not seen"
+	add("band_base", &b.Base, 0, false, unseen)
+	add("band_comm", &b.Comm, 0, false, unseen+", by the share of exposed communication")
+	add("band_launch", &b.Launch, 0, false, unseen+", by the share of waiting for the host")
+	add("band_attention", &b.Attention, 0, false, unseen+", by the share of attention")
+	add("band_scale", &b.Scale, 0, false, unseen+", for each doubling of the fast domains")
+	add("band_moe", &b.MoE, 0, false, unseen+", mixtures of experts")
+	add("band_narrow", &b.Narrow, 0, false, unseen+", products below 16 bits")
+	add("band_new", &b.New, 0, false, "residuals of runs whose architecture the fit has not seen")
 	return out
 }
 

@@ -1,7 +1,9 @@
 package validate
 
 import (
+	"crypto/sha256"
 	"math"
+	"strconv"
 
 	"headroom/accounting"
 )
@@ -117,26 +119,18 @@ func leaveOut(all []trainingRun, key func(r *trainingRun) string) map[string]*ac
 	return out
 }
 
+// foldOf deals the keys into eighths, by a hash that has nothing to do with their
+// order in the table.
+func foldOf(key func(r *trainingRun) string) func(r *trainingRun) string {
+	return func(r *trainingRun) string {
+		sum := sha256.Sum256([]byte(key(r)))
+		return strconv.Itoa(int(sum[0]) % folds)
+	}
+}
+
 func byFamily(r *trainingRun) string { return r.family }
 
 func byArchitecture(r *trainingRun) string { return r.e.Machine.Architecture }
-
-// bands sets the error bars of c from the residuals of runs whose family, or
-// whose architecture, the prediction has not seen.
-func bands(c *accounting.Calibration, all []trainingRun, families, architectures map[string]*accounting.Calibration) {
-	var dense, moe, unseen []weighted
-	for i := range all {
-		r := &all[i]
-		x := weighted{math.Abs(math.Log(r.predict(families[r.family]) / r.seconds)), r.weight}
-		if r.moe() {
-			moe = append(moe, x)
-		} else {
-			dense = append(dense, x)
-		}
-		unseen = append(unseen, weighted{math.Abs(math.Log(r.predict(architectures[byArchitecture(r)]) / r.seconds)), r.weight})
-	}
-	c.BandDense, c.BandMoE, c.BandNew = weightedQuantile(dense, coverage), weightedQuantile(moe, coverage), weightedQuantile(unseen, coverage)
-}
 
 // coverage is the share of runs that an error bar is to hold.
 const coverage = 0.8
@@ -148,11 +142,18 @@ type Holdout struct {
 	Calibration *accounting.Calibration `json:"-"`      // fitted on everything
 	Seen        Summary                 `json:"seen"`   // with it
 	Unseen      Summary                 `json:"unseen"` // every family with constants fitted on the others
+	// Groups is the same with an eighth of the groups of one family, model and GPU held
+	// out in turn, and Rows with an eighth of the runs.
+	Groups Summary `json:"held_out_groups"`
+	Rows   Summary `json:"held_out_rows"`
 	// Families are the calibrations without each.
 	Families map[string]*accounting.Calibration `json:"-"`
 	// Coverage is the weighted share of unseen runs inside an error bar made from the
-	// other families' residuals.
-	Coverage float64 `json:"coverage"`
+	// other families' residuals; FamilyCoverage the same of each family.
+	Coverage       float64            `json:"coverage"`
+	FamilyCoverage map[string]float64 `json:"family_coverage"`
+	// Spread is how far the mean error bar of unseen runs reaches, as a share.
+	Spread float64 `json:"mean_error_bar"`
 }
 
 // Study fits the time model on the measurements and holds every family out in turn.
@@ -161,43 +162,20 @@ func Study(rows []Measurement) *Holdout {
 	h := &Holdout{Calibration: Calibrate(all)}
 	families := leaveOut(all, byFamily)
 	h.Families = families
-	bands(h.Calibration, all, families, leaveOut(all, byArchitecture))
+	seen := func(by map[string]*accounting.Calibration, key func(r *trainingRun) string) func(r *trainingRun) *accounting.Calibration {
+		return func(r *trainingRun) *accounting.Calibration { return by[key(r)] }
+	}
+	unseen := misses(all, seen(families, byFamily))
+	h.Calibration.Band = fitBand(unseen)
+	h.Calibration.Band.New = fitNew(h.Calibration.Band, misses(all, seen(leaveOut(all, byArchitecture), byArchitecture)))
 	h.Seen = score(all, func(r *trainingRun) *accounting.Calibration { return h.Calibration })
-	h.Unseen = score(all, func(r *trainingRun) *accounting.Calibration { return families[r.family] })
-	h.Coverage = covered(all, families)
+	h.Unseen = score(all, seen(families, byFamily))
+	byGroup := foldOf(func(r *trainingRun) string { return r.family + " " + r.group })
+	h.Groups = score(all, seen(leaveOut(all, byGroup), byGroup))
+	byRow := foldOf(func(r *trainingRun) string { return r.id })
+	h.Rows = score(all, seen(leaveOut(all, byRow), byRow))
+	h.cover(unseen)
 	return h
-}
-
-// covered is the weighted share of runs inside an error bar that comes from the
-// residuals of other families' runs, each predicted without its own family.
-func covered(all []trainingRun, families map[string]*accounting.Calibration) float64 {
-	type kind struct {
-		family string
-		moe    bool
-	}
-	bars, miss := map[kind]float64{}, make([]float64, len(all))
-	for i := range all {
-		miss[i] = math.Abs(math.Log(all[i].predict(families[all[i].family]) / all[i].seconds))
-	}
-	var inside, total float64
-	for i := range all {
-		r := &all[i]
-		k := kind{r.family, r.moe()}
-		if _, known := bars[k]; !known {
-			var others []weighted
-			for j := range all {
-				if o := &all[j]; o.family != k.family && o.moe() == k.moe {
-					others = append(others, weighted{miss[j], o.weight})
-				}
-			}
-			bars[k] = weightedQuantile(others, coverage)
-		}
-		total += r.weight
-		if miss[i] <= bars[k] {
-			inside += r.weight
-		}
-	}
-	return inside / total
 }
 
 // score sums up the errors of the runs' step time.

@@ -4,8 +4,10 @@ import (
 	"flag"
 	"fmt"
 	"go/format"
+	"maps"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,7 +57,11 @@ func TestHoldout(t *testing.T) {
 		name := map[bool]string{false: "vtrain, one node of tiny models", true: "vtrain, many nodes"}[nodes]
 		t.Logf("%s: mean error %.1f %% seen, %.1f %% unseen", name, 100*vtrain(nodes, h.Calibration), 100*vtrain(nodes, h.Families["vtrain"]))
 	}
-	t.Logf("%.0f %% of unseen runs inside the error bars", 100*h.Coverage)
+	t.Logf("groups of one family, model and GPU held out: %.1f %%; runs held out: %.1f %%", 100*h.Groups.MacroMedian, 100*h.Rows.MacroMedian)
+	t.Logf("%.0f %% of unseen runs inside the error bars, which reach %.0f %% on average", 100*h.Coverage, 100*h.Spread)
+	for _, f := range slices.Sorted(maps.Keys(h.FamilyCoverage)) {
+		t.Logf("%s: %.0f %% inside", f, 100*h.FamilyCoverage[f])
+	}
 	if *update {
 		require.NoError(t, os.WriteFile(fittedFile, fittedSource(t, "fitted", "published runs", "TestCalibration", accounting.Prior(), h.Calibration, func(accounting.Constant) bool { return true }), 0o644))
 		return
