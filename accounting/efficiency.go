@@ -69,11 +69,15 @@ func (m *Machine) product(rows, n, k float64, narrow bool) float64 {
 }
 
 // ProductSeconds is the time of one matrix product rows×k by k×n, in the recipe's
-// narrow format or in 16 bits; alone, or in a training step.
+// narrow format or in 16 bits; alone, for too short a time to meet the limit of
+// power, or in a training step.
 func (m *Machine) ProductSeconds(rows, n, k float64, narrow, alone bool) float64 {
 	t := m.product(rows, n, k, narrow)
-	if alone && !narrow {
-		t *= m.efficiency().Sustained
+	if alone {
+		t *= m.clock()
+		if !narrow {
+			t *= m.efficiency().Sustained
+		}
 	}
 	return t
 }

@@ -151,7 +151,6 @@ func (c *Compiled) pace(u *unitContext, s *unitSlot, out *pace) {
 		}
 	}
 	c.stageTime(u, s, slowest, &out.parts)
-	out.all += float64(out.send * float64(p.PP))
 	out.doublings = m.doublings(p)
 	out.step = u.stack.Step
 }
@@ -184,15 +183,21 @@ func (c *Compiled) time(x *Setting, m *Machine, work *StepFLOPs, out *Time) {
 	if p.Schedule == DualPipe {
 		micro /= 2 // from either end; a stage's time is that of both
 	}
-	busy := k.slow.both + k.send
-	pipeline := pipelineSeconds(p.Schedule, busy, k.all, k.slow.weights, p.VPP, micro)
+	send := k.send
+	if p.VPP > 1 {
+		// With chunks a message travels while another chunk computes, but for the
+		// micro-batches that fill and drain the pipeline (overlap_p2p_comm of Megatron-Core).
+		send *= math.Min(float64(p.PP)/micro, 1)
+	}
+	busy := k.slow.both + send
+	pipeline := pipelineSeconds(p.Schedule, busy, k.all+float64(send*float64(p.PP)), k.slow.weights, p.VPP, micro)
 	out.ComputeSeconds = micro * parts.matmul
 	out.AttentionSeconds = micro * parts.attention
 	out.ElementwiseSeconds = micro * parts.elementwise
 	out.RecomputeSeconds = micro * parts.recompute
 	out.LaunchSeconds = micro * parts.launch
 	out.TPCommSeconds, out.CPCommSeconds, out.EPCommSeconds = micro*parts.tp, micro*parts.cp, micro*parts.ep
-	out.PPCommSeconds = micro * k.send
+	out.PPCommSeconds = micro * send
 	out.BubbleSeconds = math.Max(pipeline-float64(micro*busy), 0)
 	out.DPCommSeconds = float64(micro*parts.dp) + end.synchronise
 	out.OptimizerSeconds = end.update

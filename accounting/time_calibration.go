@@ -34,8 +34,9 @@ type Calibration struct {
 	Band      Band
 	// Cast is the traffic of quantising one element to each narrow format, bytes.
 	Cast [numFormats]float64
-	// EarlyMoE is the time of routed feed-forwards in Megatron-Core before its
-	// releases of mid-2026 against now.
+	// EarlyMoE is the time of routed feed-forwards before Megatron-Core's releases of
+	// mid-2026 against now, and on everything older than Blackwell, whose kernels those
+	// releases brought: the same tables show no gain on Hopper.
 	EarlyMoE float64
 	// EarlyKernels is the same for operations bound by memory before 2025.
 	EarlyKernels float64
@@ -186,7 +187,7 @@ func Guess() *Calibration {
 		},
 		NVLS:     1.3,
 		LastWave: 0.5, TileFill: 150, Grouped: 0.65, AttentionRamp: 300, AttentionWidth: 0.4,
-		Network: 0.8, NetworkLatency: 60e-6, NetworkHop: 5e-6, Power: 0.7, Straggler: 0.004,
+		Network: 0.8, NetworkLatency: 60e-6, NetworkHop: 5e-6, Power: 1, Straggler: 0.004,
 		Cast:     [numFormats]float64{FormatFP8: 4, FormatMXFP8: 5, FormatFP4: 6},
 		EarlyMoE: 1.2, EarlyKernels: 1.2,
 		Band: Band{Base: 0.1, Comm: 0.4, Launch: 0.2, Attention: 0.2, Scale: 0.01, MoE: 0.2, Narrow: 0.1, New: 0.2},

@@ -66,7 +66,7 @@ func (c *Calibration) Constants() []Constant {
 	kernel("network_latency_seconds", &c.NetworkLatency, 0.4, false, "32 B200 over 4 nodes, small messages, efficiency.csv")
 	kernel("network_hop_seconds", &c.NetworkHop, 0.7, false, "guess: microseconds a switch and a host")
 	add("straggler", &c.Straggler, 0.7, false, "guess: half a percent a doubling")
-	kernel("power", &c.Power, 0.3, false, "between 0.5 and 1 of dynamic power laws")
+	add("power", &c.Power, 0.3, false, "guess: the clock follows what power is left beside memory's and links'")
 	add("fp8_cast_bytes", &c.Cast[FormatFP8], 0.3, false, "16-bit read, two 8-bit writes")
 	add("mxfp8_cast_bytes", &c.Cast[FormatMXFP8], 0.3, false, "16-bit read for the scales along rows and along columns, two 8-bit writes")
 	add("fp4_cast_bytes", &c.Cast[FormatFP4], 0.3, false, "a 16-bit pass for the transform, one for the scales, two 4-bit writes")

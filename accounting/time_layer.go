@@ -118,7 +118,7 @@ func (c *Compiled) layer(u *unitContext, section int, out *unitTime) {
 		var mf, mb passTime
 		u.experts(l, &mf, &mb)
 		share := 1.0
-		if c.Ledger.Profile.EarlyMoE {
+		if c.Ledger.Profile.EarlyMoE || u.m.arch != archBlackwell {
 			share = u.m.Calibration.EarlyMoE
 		}
 		f.add(&mf, share)
@@ -222,6 +222,10 @@ func (u *unitContext) attention(l *arch.Layer, cs *compiledSection, f, b *passTi
 		// The ring passes keys and values on while it computes.
 		bytes := u.bytes * u.tokens * kv
 		hop := float64(float64(p.CP-1) * u.m.send(u.cp.stride*max(p.CP/2, 1), bytes))
+		// Each further block's output and gradients are added to the others' in fp32: two
+		// read, one written.
+		u.stream(f, u.tokens*v, 6*float64(p.CP-1))
+		u.stream(b, u.tokens*(q+float64(kv)), 6*float64(p.CP-1))
 		f.cp += overlapped(f.attention, hop) - f.attention
 		b.cp += overlapped(b.attention, 2*hop) - b.attention
 	}
