@@ -27,7 +27,7 @@ type Doubt struct {
 // Spread is the natural logarithm of the factor between a prediction and either
 // end of its error bar.
 func (b *Band) Spread(d *Doubt) float64 {
-	square := func(x float64) float64 { return x * x }
+	square := func(x float64) float64 { return float64(x * x) }
 	s := square(b.Base) + square(b.Comm*d.Comm) + square(b.Launch*d.Launch) + square(b.Attention*d.Attention) + square(b.Scale*d.Doublings)
 	if d.MoE {
 		s += square(b.MoE)

@@ -74,9 +74,13 @@ func runSpread(c accounting.Constant) float64 {
 }
 
 // Calibrate fits the time model's constants to measured runs.
-func Calibrate(all []trainingRun) *accounting.Calibration {
+func Calibrate(all []trainingRun) *accounting.Calibration { return calibrateFrom(nil, all) }
+
+// calibrateFrom begins at the solution for like runs, which changes nothing but
+// the time it takes.
+func calibrateFrom(start *accounting.Calibration, all []trainingRun) *accounting.Calibration {
 	p := problem{
-		prior: accounting.Prior, spread: runSpread, noise: noise,
+		prior: accounting.Prior, start: start, spread: runSpread, noise: noise,
 		residuals: func(c *accounting.Calibration, out []float64) {
 			for i := range all {
 				out[i] = math.Log(all[i].predict(c) / all[i].seconds)
@@ -101,7 +105,7 @@ func (r *trainingRun) predict(c *accounting.Calibration) float64 {
 
 // leaveOut fits without the runs of each key in turn; the fit of a key has never
 // seen its runs.
-func leaveOut(all []trainingRun, key func(r *trainingRun) string) map[string]*accounting.Calibration {
+func leaveOut(whole *accounting.Calibration, all []trainingRun, key func(r *trainingRun) string) map[string]*accounting.Calibration {
 	out := map[string]*accounting.Calibration{}
 	for i := range all {
 		k := key(&all[i])
@@ -114,7 +118,7 @@ func leaveOut(all []trainingRun, key func(r *trainingRun) string) map[string]*ac
 				rest = append(rest, all[j])
 			}
 		}
-		out[k] = Calibrate(rest)
+		out[k] = calibrateFrom(whole, rest)
 	}
 	return out
 }
@@ -160,20 +164,20 @@ type Holdout struct {
 func Study(rows []Measurement) *Holdout {
 	all := runs(rows)
 	h := &Holdout{Calibration: Calibrate(all)}
-	families := leaveOut(all, byFamily)
+	families := leaveOut(h.Calibration, all, byFamily)
 	h.Families = families
 	seen := func(by map[string]*accounting.Calibration, key func(r *trainingRun) string) func(r *trainingRun) *accounting.Calibration {
 		return func(r *trainingRun) *accounting.Calibration { return by[key(r)] }
 	}
 	unseen := misses(all, seen(families, byFamily))
 	h.Calibration.Band = fitBand(unseen)
-	h.Calibration.Band.New = fitNew(h.Calibration.Band, misses(all, seen(leaveOut(all, byArchitecture), byArchitecture)))
+	h.Calibration.Band.New = fitNew(h.Calibration.Band, misses(all, seen(leaveOut(h.Calibration, all, byArchitecture), byArchitecture)))
 	h.Seen = score(all, func(r *trainingRun) *accounting.Calibration { return h.Calibration })
 	h.Unseen = score(all, seen(families, byFamily))
 	byGroup := foldOf(func(r *trainingRun) string { return r.family + " " + r.group })
-	h.Groups = score(all, seen(leaveOut(all, byGroup), byGroup))
+	h.Groups = score(all, seen(leaveOut(h.Calibration, all, byGroup), byGroup))
 	byRow := foldOf(func(r *trainingRun) string { return r.id })
-	h.Rows = score(all, seen(leaveOut(all, byRow), byRow))
+	h.Rows = score(all, seen(leaveOut(h.Calibration, all, byRow), byRow))
 	h.cover(unseen)
 	return h
 }

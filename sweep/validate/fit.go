@@ -16,6 +16,8 @@ import (
 // logarithm; shares stay below 1.
 type problem struct {
 	prior func() *accounting.Calibration
+	// start is where to begin, the solution of a like problem; nil = the prior.
+	start *accounting.Calibration
 	// spread is how far, as a natural logarithm, a constant is from its prior by one
 	// standard deviation; 0 leaves it alone.
 	spread func(accounting.Constant) float64
@@ -81,6 +83,12 @@ func (p *problem) solve() (c *accounting.Calibration, gains []float64) {
 		return residuals, loss
 	}
 	x := make([]float64, n) // ln(value/prior)/spread
+	if p.start != nil {
+		from := slices.DeleteFunc(p.start.Constants(), fixed)
+		for i := range at {
+			x[i] = math.Log(*from[i].Value / *base[i].Value) / spread[i]
+		}
+	}
 	res, best := evaluate(x)
 	damping := 1e-3
 	for range rounds {
