@@ -68,7 +68,7 @@ func classify(err error) (code int, hint string) {
 	}
 	code = exitOther
 	switch {
-	case is[sweep.Problems](err):
+	case is[sweep.Problems](err), is[*results.FilterError](err), is[*results.ColumnError](err):
 		code = exitUsage
 	case is[*results.OtherStudyError](err):
 		code = exitOtherStudy

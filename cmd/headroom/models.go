@@ -143,7 +143,7 @@ func letters(name string) string {
 func noMatch(kind string, words, names []string, hint string) error {
 	text := strings.Join(words, " ")
 	if q := suggest.Question(suggest.Nearest(text, names, 3)); q != "" {
-		return usage(hint, "no %s matches %q: %s", kind, text, q)
+		return usage(hint, "no %s matches %.60q: %s", kind, text, q)
 	}
-	return usage(hint, "no %s matches %q", kind, text)
+	return usage(hint, "no %s matches %.60q", kind, text)
 }

@@ -52,7 +52,7 @@ func IsExact(header string) bool {
 // framework it was read off. A row that cannot be predicted is skipped with the
 // reason; an error is a table that cannot be read at all.
 func Exact(file string, r io.Reader) (*Report, error) {
-	in := csv.NewReader(r)
+	in := csv.NewReader(limit(r))
 	in.FieldsPerRecord = -1
 	header, err := in.Read()
 	if errors.Is(err, io.EOF) {

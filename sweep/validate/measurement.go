@@ -240,7 +240,7 @@ func clip(s string) string {
 // header, or one that is no CSV from some line on: then rows holds what came
 // before.
 func Read(file string, r io.Reader) (rows []Measurement, bad []CellError, err error) {
-	in := csv.NewReader(r)
+	in := csv.NewReader(limit(r))
 	in.FieldsPerRecord = -1
 	header, err := in.Read()
 	if errors.Is(err, io.EOF) {

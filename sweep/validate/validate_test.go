@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -74,6 +75,24 @@ func TestReadGoodRowsBesideBadOnes(t *testing.T) {
 	require.Len(t, rows, 2)
 	require.Equal(t, int64(8), rows[0].GPUs)
 	require.Equal(t, "c", rows[1].ID)
+}
+
+// endless is a device that never ends.
+type endless struct{}
+
+func (endless) Read(b []byte) (int, error) {
+	clear(b)
+	return len(b), nil
+}
+
+func TestEndlessTable(t *testing.T) {
+	_, _, err := Read("zero", endless{})
+	require.EqualError(t, err, "zero: is larger than 64 MiB, which no table of measurements is")
+	_, err = Exact("zero", io.MultiReader(strings.NewReader(savedRows), endless{}))
+	require.ErrorIs(t, err, errTooLarge)
+	small, err := io.ReadAll(limit(strings.NewReader("abc")))
+	require.NoError(t, err)
+	require.Equal(t, "abc", string(small))
 }
 
 func FuzzRead(f *testing.F) {
