@@ -25,6 +25,7 @@ type progress struct {
 	to    *stream
 	count *sweep.Progress
 	begun time.Time
+	log   *logStream // shares the stream
 
 	mu    sync.Mutex
 	drawn bool // a line is on the screen
@@ -47,7 +48,8 @@ func (s *state) progressStyle() string {
 }
 
 func (s *state) startProgress(count *sweep.Progress) *progress {
-	p := &progress{style: s.progressStyle(), to: s.Stderr, count: count, begun: time.Now(), quit: make(chan struct{}), done: make(chan struct{})}
+	p := &progress{log: s.logTo, style: s.progressStyle(), to: s.Stderr, count: count, begun: time.Now(), quit: make(chan struct{}), done: make(chan struct{})}
+	s.logTo.through(p)
 	go p.run()
 	return p
 }
@@ -81,6 +83,7 @@ func (p *progress) run() {
 func (p *progress) stop() {
 	close(p.quit)
 	<-p.done
+	p.log.through(nil)
 	if p.style == "json" {
 		p.draw(time.Now())
 	}
@@ -99,6 +102,40 @@ func (p *progress) say(text string) {
 		return
 	}
 	fmt.Fprintln(p.to, text)
+}
+
+// Write takes a line of the log.
+func (p *progress) Write(line []byte) (int, error) {
+	p.clear()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.to.Write(line)
+}
+
+// A logStream is where the log goes: standard error, while a progress draws there
+// through it.
+type logStream struct {
+	mu     sync.Mutex
+	to     io.Writer
+	shared *progress
+}
+
+func (l *logStream) through(p *progress) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.shared = p
+}
+
+func (l *logStream) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.shared != nil {
+		return l.shared.Write(line)
+	}
+	return l.to.Write(line)
 }
 
 // encode writes an event. The stream's own errors are nobody's to handle: the

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"log/slog"
 	"math"
 	"strings"
 	"testing"
@@ -57,7 +58,7 @@ func drawn(style string, columns int) string {
 	p.draw(p.begun.Add(time.Second))
 	p.draw(p.begun.Add(time.Minute))
 	p.say("a <note>")
-	p.stop()
+	p.stop() // nobody logs here
 	return b.String()
 }
 
@@ -74,6 +75,21 @@ func TestProgressStyles(t *testing.T) {
 		types = append(types, event["type"].(string))
 	}
 	require.Equal(t, []string{"progress", "progress", "note", "progress"}, types)
+}
+
+// A line of the log is a line of its own, also where another is being redrawn.
+func TestLogBesideProgress(t *testing.T) {
+	var b bytes.Buffer
+	s := &state{Stderr: &stream{Writer: &b, TTY: true}, Level: new(slog.LevelVar), Progress: "auto"}
+	log := s.logger()
+	p := s.startProgress(new(sweep.Progress))
+	p.draw(p.begun.Add(time.Second))
+	log.Warn("first", "part", 3)
+	p.draw(p.begun.Add(2 * time.Second))
+	p.stop()
+	log.Warn("second")
+	const line = "\r0/0 cases 0 % · 0 % fit · parts 0/0\x1b[K"
+	require.Equal(t, line+"\r\x1b[Klevel=WARN msg=first part=3\n"+line+"\r\x1b[Klevel=WARN msg=second\n", b.String())
 }
 
 // The best case that a sweep tells while it runs is the first that top shows after it.

@@ -67,6 +67,7 @@ type state struct {
 
 	// Set by the global flags.
 	Log   *slog.Logger
+	logTo *logStream
 	Level *slog.LevelVar
 	JSON  bool
 	Quiet bool
@@ -159,8 +160,9 @@ func (s *state) logger() *slog.Logger {
 		}
 		return a
 	}}
+	s.logTo = &logStream{to: s.Stderr}
 	if s.Progress == "json" {
-		return slog.New(slog.NewJSONHandler(s.Stderr, opts))
+		return slog.New(slog.NewJSONHandler(s.logTo, opts))
 	}
-	return slog.New(slog.NewTextHandler(s.Stderr, opts))
+	return slog.New(slog.NewTextHandler(s.logTo, opts))
 }

@@ -121,13 +121,14 @@ func (s *state) sweep(study *sweep.Study, opt sweep.Options) error {
 	spent := s.CPUSeconds()
 	shown := s.startProgress(opt.Progress)
 	ctx, kill, stop := s.interruptible(shown)
-	opt.Kill = kill
+	opt.Kill, opt.Log = kill, s.Log
 	sum, err := sweep.Run(ctx, study, opt)
 	signal := stop()
 	elapsed := time.Since(shown.begun)
 	spent = s.CPUSeconds() - spent
 	shown.stop()
 	runtime.ReadMemStats(&after)
+	s.Log.Info("swept", "parts_written", sum.Written, "parts_resumed", sum.Resumed, "rows", sum.Rows, "bytes", sum.Bytes, "seconds", elapsed.Seconds(), "complete", sum.Complete)
 	if errors.Is(err, sweep.ErrInterrupted) && signal != nil {
 		return s.interrupted(study, &sum, signal)
 	}
