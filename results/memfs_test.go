@@ -284,3 +284,14 @@ func (m *memFS) files() map[string]string {
 	}
 	return out
 }
+
+// memFSOf is a file system that holds these files.
+func memFSOf(files map[string]string) *memFS {
+	m := newMemFS()
+	m.quiet = true
+	for name, data := range files {
+		_ = m.Mkdir(filepath.Dir(name)) // never fails here
+		m.dirs[filepath.Dir(name)].live[filepath.Base(name)] = &memFile{data: []byte(data)}
+	}
+	return m
+}
