@@ -29,8 +29,9 @@ func newSweep(s *state) *cobra.Command {
 directory of Parquet files. Without a study it runs the embedded preset into
 ` + defaultDir + `.
 
-Running the same command again continues where it stopped, or shows the result at
-once when it is complete. Ctrl-C finishes and commits the parts in hand; a second
+Running the same command again continues where it stopped, or shows the result when
+it is complete. It reads what is there, and makes anew what does not hold what was
+committed. Ctrl-C finishes and commits the parts in hand; a second
 one stops at once. The directory of another study is never touched.
 
 ` + presetHelp(),
