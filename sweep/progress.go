@@ -113,3 +113,20 @@ func (p *Progress) Snapshot() Snapshot {
 	}
 	return s
 }
+
+// An Event is something that happens while a sweep runs: what a log holds.
+type Event struct {
+	Kind    EventKind
+	Part    int            // of Committed and Damaged
+	Marker  results.Marker // of Committed
+	Failure Failure        // of Failed; only the first few are told
+}
+
+// An EventKind is what happened.
+type EventKind uint8
+
+const (
+	Committed EventKind = iota // a part was committed
+	Damaged                    // a part does not hold what was committed: it is made anew
+	Failed                     // the evaluation of a case panicked
+)

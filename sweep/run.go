@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"runtime"
 	"slices"
 	"sync"
@@ -17,12 +16,12 @@ import (
 // Options say how to run a study. The zero value runs all of it on every core.
 // None of them changes a byte of the dataset, but for Engine.
 type Options struct {
-	Workers  int          // goroutines; 0 = one a core
-	Shard    Shard        // the share of the parts to do
-	Progress *Progress    // counts as the sweep goes; may be nil
-	FS       results.FS   // nil = the host's
-	Engine   string       // version of the engine, part of the run id
-	Log      *slog.Logger // what happens to parts (debug), damage and failures (warn); nil = nowhere
+	Workers  int         // goroutines; 0 = one a core
+	Shard    Shard       // the share of the parts to do
+	Progress *Progress   // counts as the sweep goes; may be nil
+	FS       results.FS  // nil = the host's
+	Engine   string      // version of the engine, part of the run id
+	Tell     func(Event) // called as things happen, by several goroutines; may be nil
 	// Kill, when closed, stops at once: parts in hand are dropped. Cancelling the
 	// context of [Run] lets them be finished and committed.
 	Kill <-chan struct{}
@@ -101,8 +100,8 @@ func Run(ctx context.Context, s *Study, opt Options) (Summary, error) {
 	if opt.Workers <= 0 {
 		opt.Workers = runtime.GOMAXPROCS(0)
 	}
-	if opt.Log == nil {
-		opt.Log = slog.New(slog.DiscardHandler)
+	if opt.Tell == nil {
+		opt.Tell = func(Event) {}
 	}
 	e, err := newEngine(s)
 	if err != nil {
@@ -124,7 +123,7 @@ func Run(ctx context.Context, s *Study, opt Options) (Summary, error) {
 		opt.Progress.caseTotal.Add(hi - lo)
 		if t.damaged {
 			opt.Progress.damaged.Add(1)
-			opt.Log.Warn("part does not hold what was committed: made anew", "part", t.part)
+			opt.Tell(Event{Kind: Damaged, Part: t.part})
 		}
 	}
 	opt.Progress.partsTotal.Store(int64(len(todo)))
@@ -220,7 +219,7 @@ func (r *runner) work(ctx context.Context) error {
 		r.opt.Progress.parts.Add(1)
 		r.opt.Progress.rows.Add(m.Rows)
 		r.opt.Progress.bytes.Add(m.Bytes)
-		r.opt.Log.Debug("part committed", "part", m.Part, "cases", m.Cases, "rows", m.Rows, "bytes", m.Bytes)
+		r.opt.Tell(Event{Kind: Committed, Part: m.Part, Marker: m})
 	}
 	return nil
 }
@@ -309,8 +308,7 @@ func (r *runner) fail(f *Failure) {
 	defer r.mu.Unlock()
 	if len(r.failures) < maxFailures {
 		r.failures = append(r.failures, *f)
-		r.opt.Log.Warn("case could not be evaluated", "case", f.Case, "panic", f.Message)
-		r.opt.Log.Debug("where the case panicked", "case", f.Case, "stack", f.Stack)
+		r.opt.Tell(Event{Kind: Failed, Failure: *f})
 	}
 }
 

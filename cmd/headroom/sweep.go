@@ -122,7 +122,7 @@ func (s *state) sweep(study *sweep.Study, opt sweep.Options) error {
 	spent := s.CPUSeconds()
 	shown := s.startProgress(opt.Progress)
 	ctx, kill, stop := s.interruptible(shown)
-	opt.Kill, opt.Log = kill, s.Log
+	opt.Kill, opt.Tell = kill, s.logEvent
 	sum, err := sweep.Run(ctx, study, opt)
 	signal := stop()
 	elapsed := time.Since(shown.begun)
@@ -154,6 +154,19 @@ func (s *state) sweep(study *sweep.Study, opt sweep.Options) error {
 		return err
 	}
 	return failedCases(&sum)
+}
+
+// logEvent writes what happens while a sweep runs into the log.
+func (s *state) logEvent(e sweep.Event) {
+	switch e.Kind {
+	case sweep.Committed:
+		s.Log.Debug("part committed", "part", e.Part, "cases", e.Marker.Cases, "rows", e.Marker.Rows, "bytes", e.Marker.Bytes)
+	case sweep.Damaged:
+		s.Log.Warn("part does not hold what was committed: made anew", "part", e.Part)
+	case sweep.Failed:
+		s.Log.Warn("case could not be evaluated", "case", e.Failure.Case, "panic", e.Failure.Message)
+		s.Log.Debug("where the case panicked", "case", e.Failure.Case, "stack", e.Failure.Stack)
+	}
 }
 
 // failedCases tells of cases whose evaluation was a fault of headroom: of this run,
