@@ -134,7 +134,7 @@ func (c *Case) Explain(tensors bool) (*Explanation, error) {
 	switch {
 	case r.RuledOut():
 		e.Status, e.Reason = "ruled_out", r.Reason.Code()
-		e.Notes = append(e.Notes, "this case can not exist: "+r.Reason.String())
+		e.Notes = append(e.Notes, "this case can not exist: "+k.WhyNot(&c.Setting, r.Reason))
 	case r.Reason == ReasonMemory:
 		e.Status, e.Reason = "oom", r.Reason.Code()
 		if e.Remedies, err = c.Remedies(); err != nil {

@@ -4,9 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 
+	"headroom/accounting"
+	"headroom/accounting/arch"
 	"headroom/results"
 
 	"github.com/spf13/cobra"
@@ -15,10 +18,11 @@ import (
 func newWhy(s *state) *cobra.Command {
 	return &cobra.Command{
 		Use:   "why [DIR] [CASE_ID]",
-		Short: "Show one row of a dataset in full, and the command that explains it",
+		Short: "Show one row of a dataset in full, what would make it fit, and the command that explains it",
 		Long: `why shows every column of one case with its unit and meaning, and the explain
-command that takes the case apart. Without a CASE_ID it shows the first row of
-headroom top.`,
+command that takes the case apart. Of a case that does not fit it shows the smallest
+change of each kind that would make it fit, each evaluated; of one that cannot exist,
+what is wrong with it. Without a CASE_ID it shows the first row of headroom top.`,
 		Example: `  headroom why                     # the best row of ` + defaultDir + `
   headroom why 17
   headroom why runs.ds 123456
@@ -96,15 +100,77 @@ func (s *state) printWhy(row *results.Row) error {
 			Row     json.RawMessage  `json:"row"`
 			Columns []results.Column `json:"columns"`
 			Explain string           `json:"explain"`
-		}{rows[0], all, explainCommand(row)})
+			accountingAnswer
+		}{rows[0], all, explainCommand(row), s.answer(row)})
 	}
 	t := table("column", ">value", "unit", "meaning")
 	for i := range all {
 		t.add(all[i].Name, valueText(all[i].Value(row)), all[i].Unit, all[i].Meaning)
 	}
 	t.write(s.Stdout, "", s.bold)
+	a := s.answer(row)
+	if a.WhyNot != "" {
+		fmt.Fprintf(s.Stdout, "\nit can not exist: %s\n", a.WhyNot)
+	}
+	if len(a.Remedies) > 0 {
+		s.heading("The smallest changes that make it fit")
+		printRemedies(s.Stdout, a.Remedies)
+	}
+	if a.Note != "" {
+		fmt.Fprintf(s.Stdout, "\n%s\n", a.Note)
+	}
 	fmt.Fprintf(s.Stdout, "\nexplain it: %s\n", explainCommand(row))
 	return nil
+}
+
+// An accountingAnswer is what the arithmetic adds to a row that does not fit.
+type accountingAnswer struct {
+	WhyNot   string              `json:"why_not,omitempty"`
+	Remedies []accounting.Remedy `json:"remedies,omitempty"`
+	Note     string              `json:"note,omitempty"`
+}
+
+// answer evaluates the row's case again.
+func (s *state) answer(r *results.Row) (a accountingAnswer) {
+	if r.Status != results.StatusOOM && r.Status != results.StatusRuledOut {
+		return a
+	}
+	c, err := s.caseOf(r)
+	if err != nil {
+		a.Note = "what would make it fit is not known: " + err.Error()
+		return a
+	}
+	k, err := c.Compile()
+	if err != nil {
+		a.Note = "what would make it fit is not known: " + err.Error()
+		return a
+	}
+	var report accounting.Report
+	k.Evaluate(&c.Setting, &report)
+	if report.RuledOut() {
+		a.WhyNot = k.WhyNot(&c.Setting, report.Reason)
+		return a
+	}
+	if a.Remedies, err = c.Remedies(); err != nil || len(a.Remedies) == 0 {
+		a.Note = "no single change that was tried makes it fit, nor one together with full recompute"
+	}
+	return a
+}
+
+// caseOf is the case of a row; the error says why it cannot be put together again.
+func (s *state) caseOf(r *results.Row) (*accounting.Case, error) {
+	m, err := s.findModel(r.Model, arch.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("the study's model %s has no name here", r.Model)
+	}
+	zero := int64(r.ZeRO)
+	return accounting.Options{
+		Model: m, Context: r.ContextTokens, MicroBatch: int64(r.MicroBatch), GlobalBatch: int64(r.GlobalBatch), GPUs: int64(r.GPUs),
+		TP: int64(r.TP), PP: int64(r.PP), VPP: int64(r.VPP), CP: int64(r.CP), EP: int64(r.EP), DP: int64(r.DP), SP: &r.SP, ZeRO: &zero,
+		Replicas: int64(r.Replicas), FirstLayers: int64(r.FirstLayers), LastLayers: int64(r.LastLayers), Schedule: r.Schedule,
+		Profile: r.Profile, Recipe: r.Recipe, Optimizer: r.Optimizer, Attention: r.Attention, Recompute: r.Recompute, Loss: r.Loss,
+		Trainable: r.Trainable, Offload: r.Offload, Compile: r.Compiled, OptimizerInBackward: r.InBackward, UsableBytes: r.UsableBytes,
+	}.Resolve()
 }
 
 func valueText(v any) string {
@@ -144,6 +210,22 @@ func explainCommand(r *results.Row) string {
 	if r.TP > 1 {
 		args = append(args, fmt.Sprintf("--sp=%t", r.SP))
 	}
+	if r.Schedule != "" && r.Schedule != accounting.OneFOneB.String() {
+		args = append(args, "--schedule", r.Schedule)
+	}
+	add("dp-replicate", max(int64(r.Replicas), 1), 1)
+	add("decoder-first-pipeline-num-layers", int64(r.FirstLayers), 0)
+	add("decoder-last-pipeline-num-layers", int64(r.LastLayers), 0)
+	args = append(args, trainableFlags(r.Trainable)...)
+	if r.Offload != "none" && r.Offload != "" {
+		args = append(args, "--offload", strings.ReplaceAll(r.Offload, "+", ","))
+	}
+	if r.Compiled {
+		args = append(args, "--compile")
+	}
+	if r.InBackward {
+		args = append(args, "--optimizer-in-backward")
+	}
 	for _, f := range []struct{ flag, value string }{
 		{"recipe", r.Recipe}, {"profile", r.Profile}, {"optimizer", r.Optimizer}, {"attention", r.Attention}, {"recompute", r.Recompute}, {"loss", r.Loss},
 	} {
@@ -152,6 +234,19 @@ func explainCommand(r *results.Row) string {
 		}
 	}
 	return strings.Join(args, " ")
+}
+
+// trainableFlags writes what is trained as flags.
+func trainableFlags(text string) []string {
+	kind, rest, _ := strings.Cut(text, ":")
+	switch kind {
+	case "lora":
+		rank, targets, _ := strings.Cut(rest, ":")
+		return []string{"--lora-rank", rank, "--lora-target-modules", strings.ReplaceAll(targets, "+", ",")}
+	case "freeze":
+		return []string{"--freeze", strings.ReplaceAll(rest, "+", ",")}
+	}
+	return nil
 }
 
 // quoted protects a word from the shell where that is needed.
@@ -163,4 +258,13 @@ func quoted(word string) string {
 		return word
 	}
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// printRemedies lists changes that make a case fit.
+func printRemedies(w io.Writer, all []accounting.Remedy) {
+	t := table("change", ">peak", ">GPUs")
+	for _, r := range all {
+		t.add(r.Change, inGiB(r.PeakBytes), thousands(r.GPUs))
+	}
+	t.write(w, "  ", plain)
 }
