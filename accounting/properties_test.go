@@ -68,7 +68,11 @@ func mostStates(t *rapid.T, c *Case) int64 {
 	for q := range c.Setting.Plan.PP {
 		var m Memory
 		require.NoError(t, k.StageMemory(&c.Setting, q, &m))
-		most = max(most, states(&m))
+		kept := states(&m)
+		if c.Profile.memory.style == styleBuffers {
+			kept += m.GradientsBytes // they stay all step
+		}
+		most = max(most, kept)
 	}
 	return most
 }

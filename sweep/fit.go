@@ -74,7 +74,7 @@ func (s *limitSearch) curve(out *LimitResult) error {
 	}
 	if root, ok := f.root(float64(out.CapacityBytes)); ok {
 		f.Root = &root
-		n := int64(min(math.Floor(root/float64(s.step)), 1<<52)) * s.step
+		n := int64(min(math.Floor((root-float64(s.offset))/float64(s.step)), 1<<52))*s.step + s.offset
 		if s.candidates != nil {
 			n = 0
 			for _, c := range s.candidates {
@@ -83,7 +83,7 @@ func (s *limitSearch) curve(out *LimitResult) error {
 				}
 			}
 		}
-		if n < s.first*s.step {
+		if n < s.first*s.step+s.offset {
 			n = 0
 		}
 		f.Largest = &n

@@ -104,11 +104,12 @@ func Limit(q LimitQuery) (*LimitResult, error) {
 }
 
 // A limitSearch evaluates the numbers of one axis. Number k of the search is
-// candidates[k] where there is such a list, and (first+k)·step otherwise.
+// candidates[k] where there is such a list, and (first+k)·step + offset otherwise.
 type limitSearch struct {
 	q          LimitQuery
 	step       int64
 	first      int64
+	offset     int64
 	candidates []int64
 	compiled   *accounting.Compiled // nil where every number has its own
 }
@@ -143,7 +144,7 @@ func newLimitSearch(q LimitQuery) (*limitSearch, error) {
 			s.step = lcm(s.step, p.PP*p.VPP)
 		}
 		s.first = (p.PP + s.step - 1) / s.step // a stage without a layer is none
-		return s, nil
+		return s, s.possible()
 	}
 	s.compiled, err = base.Compile()
 	return s, err
@@ -166,10 +167,40 @@ func (s *limitSearch) number(k int64) (int64, bool) {
 		return s.candidates[k], true
 	}
 	most := limitMost[s.q.Axis]
-	if k > most/s.step-s.first {
+	if k > (most-s.offset)/s.step-s.first {
 		return 0, false
 	}
-	return (s.first + k) * s.step, true
+	return (s.first+k)*s.step + s.offset, true
+}
+
+// possible moves the search to the first number of layers that can be laid out, in
+// steps of the distance to the next: a mixture of experts begins with dense layers,
+// which expert parallelism cannot cut, and stages of given sizes leave some numbers
+// out. Where none is found soon, the search tells why.
+func (s *limitSearch) possible() error {
+	const tries = 300
+	start := -1
+	for k := range tries {
+		n, ok := s.number(int64(k))
+		if !ok {
+			return nil
+		}
+		r, err := s.report(n)
+		if err != nil {
+			return err
+		}
+		switch {
+		case r.RuledOut():
+		case start < 0:
+			start = k
+		default:
+			each := int64(k-start) * s.step
+			s.offset = (s.first + int64(start)) * s.step
+			s.first, s.step = 0, each
+			return nil
+		}
+	}
+	return nil
 }
 
 // report evaluates one number against the capacity.

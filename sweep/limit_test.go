@@ -155,7 +155,7 @@ func TestLimitIsExact(t *testing.T) {
 		if r.LimitedBy != "search" {
 			next := r.Largest + r.Step
 			if r.Largest == 0 {
-				next = s.first * r.Step
+				next = s.first*r.Step + s.offset
 			}
 			at, err := s.report(next)
 			require.NoError(t, err)
@@ -165,6 +165,29 @@ func TestLimitIsExact(t *testing.T) {
 			require.NotEmpty(t, r.Notes)
 		}
 	})
+}
+
+// Layers that cannot be laid out are left out of the search: dense layers that a
+// mixture of experts begins with, and numbers that stages of given sizes do not make.
+func TestLimitLayersThatCanBe(t *testing.T) {
+	f := func(model string, o accounting.Options, step int64) *LimitResult {
+		t.Helper()
+		layers := func(n int64) (*arch.Model, error) { return arch.Lookup(model, arch.Options{Layers: n}) }
+		var err error
+		o.Model, err = layers(0)
+		require.NoError(t, err)
+		o.Context = 4096
+		r, err := Limit(LimitQuery{Case: o, Axis: LimitLayers, CapacityBytes: 79 << 30, Layers: layers})
+		require.NoError(t, err)
+		require.Positive(t, r.Largest)
+		require.Equal(t, "memory", r.LimitedBy)
+		require.Equal(t, step, r.Step)
+		return r
+	}
+	f("deepseek-v2-lite", accounting.Options{GPUs: 64, EP: 8}, 1)
+	f("llama-3.1-8b", accounting.Options{GPUs: 16, PP: 4, VPP: 2}, 8)
+	r := f("llama-3.1-8b", accounting.Options{GPUs: 16, PP: 4, FirstLayers: 7}, 3)
+	require.Equal(t, int64(1), r.Largest%3, "7 layers and a multiple of three")
 }
 
 func TestFitPolynomial(t *testing.T) {
