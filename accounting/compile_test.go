@@ -105,10 +105,18 @@ func TestOverflowIsAnError(t *testing.T) {
 	require.Equal(t, ReasonOverflow, got.Reason)
 }
 
+// No case allocates: any model, profile, plan and recipe, 64 stages included.
 func TestEvaluateDoesNotAllocate(t *testing.T) {
-	c, err := Compile(NewLedger(seedModel(48, 1600, 25), Recipe{Precision: precisions[0], Optimizer: optimizers[0]}, &seedProfile))
-	require.NoError(t, err)
-	x := Setting{Workload: Workload{Context: 1024, MicroBatch: 1, GlobalBatch: 8}, Plan: SingleGPU, GPUs: 1}
-	var r Report
-	require.Zero(t, testing.AllocsPerRun(100, func() { c.Evaluate(&x, &r) }))
+	rapid.Check(t, func(t *rapid.T) {
+		c, k, r := drawCase(t)
+		require.Zero(t, testing.AllocsPerRun(3, func() { k.Evaluate(&c.Setting, &r) }))
+	})
+	m := llamaLike(8192, 128, 64, 8, 28672, 128256, true, false)
+	for _, text := range []string{"none", "full:block:1", "full:uniform:2"} {
+		c, r := explained(t, Options{Model: m, PP: 64, GPUs: 512, Context: 4096, Recompute: text, GlobalBatch: 512})
+		require.Equal(t, OK, r.Reason)
+		k, err := c.Compile()
+		require.NoError(t, err)
+		require.Zero(t, testing.AllocsPerRun(10, func() { k.Evaluate(&c.Setting, &r) }))
+	}
 }
