@@ -211,6 +211,9 @@ func (o Options) Resolve() (*Case, error) {
 			note("no global batch was given: %d micro-batches a rank are assumed, as many as pipeline stages", p.PP)
 		}
 	}
+	if r.Recompute.partial() {
+		note("recompute %s: %s; the ledger shows a layer that is recomputed", r.Recompute, r.Recompute.sentence())
+	}
 	if r.Trainable.Rank > 0 && slices.ContainsFunc(c.Model.Kinds, func(l arch.Layer) bool { return l.MoE != nil }) {
 		note("adapters are put on no routed expert")
 	}

@@ -119,6 +119,7 @@ type LedgerTensor struct {
 	Shard  string `json:"shard"`
 	Bytes  int64  `json:"bytes"`
 	Source string `json:"source,omitempty"`
+	Frozen bool   `json:"frozen,omitempty"` // a weight that is not trained
 }
 
 // Explain evaluates a case and writes down where every number comes from.
@@ -320,7 +321,7 @@ func (c *Component) tensors(v *Values, p *Precision) ([]LedgerTensor, error) {
 			if err != nil {
 				return err
 			}
-			out = append(out, LedgerTensor{Name: t.Name, Kept: kept, Shape: shapeText(t.Shape), DType: t.DType.String(), Shard: t.Shard.String(), Bytes: n, Source: t.Source})
+			out = append(out, LedgerTensor{Name: t.Name, Kept: kept, Shape: shapeText(t.Shape), DType: t.DType.String(), Shard: t.Shard.String(), Bytes: n, Source: t.Source, Frozen: t.Frozen})
 		}
 		return nil
 	}

@@ -88,6 +88,17 @@ func (r Recompute) partial() bool {
 	return r.Mode == RecomputeFull && (r.Block || r.Every > 1 || r.Layers > 1)
 }
 
+// sentence says which layers partial recompute runs again.
+func (r Recompute) sentence() string {
+	switch {
+	case r.Block:
+		return fmt.Sprintf("the first %d layers of each chunk of a pipeline stage are recomputed, the others kept whole", r.Layers)
+	case r.Every > 1:
+		return fmt.Sprintf("one of every %d layers of a stage is recomputed, the others are kept whole", r.Every)
+	}
+	return fmt.Sprintf("%d layers at a time keep one input and are run again together", r.Layers)
+}
+
 // unit is how many layers keep one input together.
 func (r Recompute) unit() int64 {
 	if r.Block {

@@ -161,7 +161,7 @@ func (s *state) printLedger(e *accounting.Explanation) {
 		}
 		t.add(name, dash(r.Algebra), count(r.Parameters), sized(r.Gradients), sized(r.Optimizer), dash(r.SavedAlgebra), sized(r.Activations), flops(r.FLOPs))
 		for _, x := range r.Tensors {
-			t.add("    "+x.Name, x.Kept+" "+x.Shape, "", "", "", x.DType+" "+x.Shard, sized(x.Bytes), "")
+			t.add("    "+x.Name, keptText(&x)+" "+x.Shape, "", "", "", x.DType+" "+x.Shard, sized(x.Bytes), "")
 		}
 		sum.Parameters += r.Parameters
 		sum.Gradients += r.Gradients
@@ -325,4 +325,12 @@ func orEven(n int64) string {
 		return "evenly dealt"
 	}
 	return thousands(n)
+}
+
+// keptText is what a tensor is.
+func keptText(x *accounting.LedgerTensor) string {
+	if x.Frozen {
+		return "frozen " + x.Kept
+	}
+	return x.Kept
 }

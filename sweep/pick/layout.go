@@ -32,7 +32,7 @@ func layouts(c *accounting.Compiled, base *accounting.Setting, want *accounting.
 						for _, mb := range microBatches(want.MicroBatch, base.GlobalBatch, dp) {
 							x := *base
 							x.GPUs, x.MicroBatch = n, mb
-							x.Plan = accounting.Plan{TP: tp, PP: pp, VPP: vpp, CP: cp, EP: ep, DP: dp, ZeRO: zero, SP: profile.SP && tp > 1, Schedule: base.Plan.Schedule}
+							x.Plan = accounting.Plan{TP: tp, PP: pp, VPP: vpp, CP: cp, EP: ep, DP: dp, ZeRO: zero, SP: profile.SP && tp > 1, Schedule: base.Plan.Schedule, Replicas: base.Plan.Replicas, FirstLayers: base.Plan.FirstLayers, LastLayers: base.Plan.LastLayers}
 							if want.SP != nil {
 								x.Plan.SP = *want.SP
 							}
