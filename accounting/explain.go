@@ -120,6 +120,10 @@ type LedgerTensor struct {
 	Bytes  int64  `json:"bytes"`
 	Source string `json:"source,omitempty"`
 	Frozen bool   `json:"frozen,omitempty"` // a weight that is not trained
+	// Of a saved tensor: bytes on one rank, and why it is in no saved_total_bytes.
+	RankBytes int64 `json:"rank_bytes,omitempty"`
+	Copy      bool  `json:"weight_copy,omitempty"`    // in weight_copies_bytes
+	Kernel    bool  `json:"kernel_context,omitempty"` // what a fused kernel keeps of its own
 }
 
 // Explain evaluates a case and writes down where every number comes from.
@@ -274,6 +278,7 @@ func (c *Case) rows(k *Compiled, tensors bool) ([]LedgerRow, error) {
 		s := &l.Sections[i]
 		v := s.Values
 		v[SymB], v[SymS] = c.Setting.MicroBatch, c.Setting.Context
+		on := rank{s: s, x: &c.Setting, rows: k.vocabRows(&c.Setting.Plan), divisors: divisors(&c.Setting.Plan, k.sections[i].kvHeads)}
 		keys := k.sections[i].keys(c.Setting.Context, c.Setting.Convention)
 		for j := range s.Components {
 			comp := &s.Components[j]
@@ -299,7 +304,7 @@ func (c *Case) rows(k *Compiled, tensors bool) ([]LedgerRow, error) {
 			flops.add(s, comp.FLOPs())
 			row.FLOPs = flops.at(float64(c.Setting.Context), keys) * float64(s.Count*c.Setting.MicroBatch)
 			if tensors {
-				if row.Tensors, err = comp.tensors(&v, p); err != nil {
+				if row.Tensors, err = comp.tensors(&v, p, on); err != nil {
 					return nil, err
 				}
 			}
@@ -309,7 +314,7 @@ func (c *Case) rows(k *Compiled, tensors bool) ([]LedgerRow, error) {
 	return out, nil
 }
 
-func (c *Component) tensors(v *Values, p *Precision) ([]LedgerTensor, error) {
+func (c *Component) tensors(v *Values, p *Precision, on rank) ([]LedgerTensor, error) {
 	var out []LedgerTensor
 	list := func(kept string, all []Tensor) error {
 		for i := range all {
@@ -321,7 +326,14 @@ func (c *Component) tensors(v *Values, p *Precision) ([]LedgerTensor, error) {
 			if err != nil {
 				return err
 			}
-			out = append(out, LedgerTensor{Name: t.Name, Kept: kept, Shape: shapeText(t.Shape), DType: t.DType.String(), Shard: t.Shard.String(), Bytes: n, Source: t.Source, Frozen: t.Frozen})
+			row := LedgerTensor{Name: t.Name, Kept: kept, Shape: shapeText(t.Shape), DType: t.DType.String(), Shard: t.Shard.String(), Bytes: n, Source: t.Source, Frozen: t.Frozen}
+			if kept == "saved" {
+				row.Copy, row.Kernel = t.Copy, t.Kernel
+				if row.RankBytes, err = on.bytes(&t); err != nil {
+					return err
+				}
+			}
+			out = append(out, row)
 		}
 		return nil
 	}

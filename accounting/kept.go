@@ -21,15 +21,14 @@ func (c *Case) Kept() ([]Kept, error) {
 	}
 	x := &c.Setting
 	l := k.Ledger.At(x.MicroBatch, x.Context, x.Plan.TP)
-	rows := k.vocabRows(&x.Plan)
 	var out []Kept
 	for i := range l.Sections {
 		s := &l.Sections[i]
-		d := divisors(&x.Plan, k.sections[i].kvHeads)
+		on := rank{s: s, x: x, rows: k.vocabRows(&x.Plan), divisors: divisors(&x.Plan, k.sections[i].kvHeads)}
 		for j := range s.Components {
 			comp := &s.Components[j]
 			for _, t := range comp.Saved {
-				n, err := t.rankBytes(s, x, rows, &d)
+				n, err := on.bytes(&t)
 				if err != nil {
 					return nil, err
 				}
@@ -40,11 +39,19 @@ func (c *Case) Kept() ([]Kept, error) {
 	return out, nil
 }
 
-// rankBytes is the size of one activation on one rank.
-func (t *Tensor) rankBytes(s *Section, x *Setting, vocabRows int64, d *[numShards]int64) (int64, error) {
+// A rank says how a plan cuts one section.
+type rank struct {
+	s        *Section
+	x        *Setting
+	rows     int64 // of the vocabulary
+	divisors [numShards]int64
+}
+
+// bytes is the size of one activation on one rank.
+func (r *rank) bytes(t *Tensor) (int64, error) {
 	var terms []term
-	if err := addTerms(&terms, s, t); err != nil {
+	if err := addTerms(&terms, r.s, t); err != nil {
 		return 0, err
 	}
-	return sumTerms(terms, x.MicroBatch, x.Context, vocabRows, d)
+	return sumTerms(terms, r.x.MicroBatch, r.x.Context, r.rows, &r.divisors)
 }
