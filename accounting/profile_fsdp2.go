@@ -300,10 +300,14 @@ func (t TorchTitan) standing(m *arch.Model, r Recipe) []Tensor {
 // the layer kept for the operations above. replay is the layer without recompute.
 func (t TorchTitan) attentionWork(r Recipe, s, replay *Section) []Tensor {
 	half := r.Precision.Compute
+	stored := half // gradients of weights and of the residual stream
+	if r.Precision.Autocast {
+		stored = r.Precision.Weights
+	}
 	var out []Tensor
 	add := func(name string, shard Shard, shape ...Expr) {
 		for moment := uint8(2); moment <= 3; moment++ {
-			out = append(out, Tensor{Name: name, Shape: shape, DType: half, Shard: shard, Moment: moment})
+			out = append(out, Tensor{Name: name, Shape: shape, DType: stored, Shard: shard, Moment: moment})
 		}
 	}
 	only := func(moment uint8, name string, shard Shard, width Expr) {
@@ -356,7 +360,7 @@ func (t TorchTitan) attentionWork(r Recipe, s, replay *Section) []Tensor {
 			case feedForward(name), name == "out":
 				add(w.Name+"_gradient", w.Shard, w.Shape...)
 			case name == "qkv":
-				out = append(out, Tensor{Name: w.Name + "_gradient", Shape: w.Shape, DType: half, Shard: w.Shard, Moment: 3})
+				out = append(out, Tensor{Name: w.Name + "_gradient", Shape: w.Shape, DType: stored, Shard: w.Shard, Moment: 3})
 			}
 		}
 	}
@@ -405,14 +409,19 @@ func productWork(r Recipe, s *Section) []Tensor {
 		}
 		return nil
 	case RoleEncoder, RoleLayer:
-		out := []Tensor{tokens("output_gradient", half, TokensSP, symD)}
+		// Under autocast the residual stream and the gradients of weights are fp32.
+		stored := half
+		if r.Precision.Autocast {
+			stored = r.Precision.Weights
+		}
+		out := []Tensor{tokens("output_gradient", stored, TokensSP, symD)}
 		if s.Layer.FFN != nil {
 			n := int64(1)
 			if s.Layer.FFN.Gated {
 				n = 2
 			}
 			return append(out, tokens("gradients", half, TokensTP, Prod(SymF).Scale(n)),
-				Tensor{Name: "down_gradient", Shape: []Expr{symD, Prod(SymF)}, DType: half, Shard: ByTP})
+				Tensor{Name: "down_gradient", Shape: []Expr{symD, Prod(SymF)}, DType: stored, Shard: ByTP})
 		}
 		return append(out, tokens("gradients", half, TokensEP, Prod(SymTopK, SymFE).Scale(2)), tokens("expert_gradient", half, TokensEPIn, Prod(SymTopK, SymD)),
 			Tensor{Name: "down_gradient", Shape: []Expr{Prod(SymE), symD, Prod(SymFE)}, DType: half, Shard: ByExpert})

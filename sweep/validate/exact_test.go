@@ -53,6 +53,8 @@ func TestPeaksOfSteps(t *testing.T) {
 	require.Less(t, within(t, "fsdp_peaks.csv", 0.001)["peak_bytes"], 0.0001)
 	require.Less(t, within(t, "more_fsdp_peaks.csv", 0.01)["peak_bytes"], 0.001)
 	require.Less(t, within(t, "more_fsdp_peaks_0.3.csv", 0.015)["peak_bytes"], 0.001)
+	within(t, "more_fsdp_peaks_hsdp.csv", 0.001)
+	within(t, "more_ddp_peaks.csv", 0.01)
 }
 
 // What Megatron-Core keeps by module, from its own code on fake tensors.

@@ -30,7 +30,7 @@ var peakTable = exactTable{
 	columns: []string{
 		"split", "torch_version", "framework", "model", "kv_heads", "tied", "tp", "param_dtype", "reduce_dtype", "optimizer", "optimizer_impl",
 		"recompute", "attention", "grad_accum", "iteration", "param_bytes", "grad_bytes", "optimizer_bytes", "activation_bytes", "temp_bytes",
-		"other_bytes", "note", "norm", "gqa", "loss", "params", "unsharded_param_bytes", "unsharded_grad_bytes", "after_forward_total_bytes",
+		"other_bytes", "note", "dp_replicate", "norm", "gqa", "loss", "params", "unsharded_param_bytes", "unsharded_grad_bytes", "after_forward_total_bytes",
 		"after_forward_activation_bytes", "before_backward_total_bytes", "step_end_total_bytes",
 	},
 	rows: peakRows,
@@ -81,7 +81,7 @@ func peak(c *cells) (*accounting.Report, error) {
 	world, batch := c.count("world"), c.count("batch")
 	norm := c.one("norm", "fused", "composite", "manual")
 	o := accounting.Options{
-		Context: c.count("seq"), MicroBatch: batch, GPUs: world, TP: c.orOne("tp"), GlobalBatch: batch * world * c.orOne("grad_accum"), ZeRO: &zero,
+		Context: c.count("seq"), MicroBatch: batch, GPUs: world, TP: c.orOne("tp"), GlobalBatch: batch * world * c.orOne("grad_accum"), ZeRO: &zero, Replicas: c.orOne("dp_replicate"),
 		Optimizer: c.one("optimizer", "adamw", "sgd"),
 		Recompute: map[string]string{"none": "none", "full": "full", "selective-op": "selective"}[c.one("recompute", "none", "full", "selective-op")],
 		Loss:      map[string]string{"full": "eager", "chunked": "chunked"}[c.one("loss", "full", "chunked")],
@@ -92,12 +92,12 @@ func peak(c *cells) (*accounting.Report, error) {
 		Norm:    map[string]accounting.TitanNorm{"manual": accounting.ManualNorm, "composite": accounting.CompositeNorm}[norm],
 		Grouped: c.one("gqa", "repeat", "native") == "native",
 		// The older torch that has these norms keeps the root group gathered.
-		RootGathered: norm != "fused" || strings.Contains(note, "root kept"),
+		RootGathered: norm != "fused" || strings.Contains(note, "root") && has(note, "kept", "keep", "stay", "unsharded", "gathered"),
 	}.Profile("fsdp2", "")
 	o.Code = &code
 	o.Foreach = c.one("optimizer_impl", "fused", "foreach") == "foreach"
 	o.Reduce = map[string]accounting.DType{"bf16": accounting.BF16}[c.one("reduce_dtype", "fp32", "bf16")]
-	o.ReduceLast = strings.Contains(note, "sync")
+	o.ReduceLast = has(note, "sync", "last micro", "only in the last", "only last")
 	switch fp32 := c.one("param_dtype", "bf16", "fp32") == "fp32"; {
 	case fp32:
 		o.Recipe = "fp32-compute"
@@ -114,4 +114,14 @@ func peak(c *cells) (*accounting.Report, error) {
 	}
 	_, r, err := evaluate(o, func(x *accounting.Setting) { x.FirstStep = first })
 	return r, err
+}
+
+// has says that a note holds one of the words.
+func has(note string, words ...string) bool {
+	for _, w := range words {
+		if strings.Contains(note, w) {
+			return true
+		}
+	}
+	return false
 }

@@ -309,7 +309,7 @@ def run(a):
         with tracker:
             for it in (1, 2):
                 tracker.best, tracker.snap = 0, {}
-                if base is FSDPMemTracker and it > 1:
+                if it > 1:
                     tracker.reset_mod_stats()
                 r = step(a, model, optim, tracker, mesh)
                 r.update(iteration=it, peak_bytes=tracker.best, peak_phase=tracker.where, params=n_params, **parts(a, tracker.snap))
@@ -390,6 +390,26 @@ def ddp(a, model, mesh):
     torch.nn.parallel.distributed._verify_param_shape_across_processes = lambda *x, **k: None
     torch.nn.parallel.distributed._sync_module_states = lambda *x, **k: None
     out = DDP(model, process_group=mesh.get_group(), bucket_cap_mb=100, broadcast_buffers=False, init_sync=False)
+
+    def hook(state, bucket):
+        # Buckets are made by C++ before the tracker looks: from the first backward on they count.
+        if HOLDER[0] is not None:
+            HOLDER[0]._update_and_maybe_create_winfos(bucket.buffer(), _MemRefType.OTH, update_existing=True)
+        f = torch.futures.Future()
+        f.set_result(bucket.buffer())
+        return f
+
+    out.register_comm_hook(None, hook)
+
+    class Reducer:  # the order of buckets follows real data
+        def __getattr__(self, name):
+            return getattr(real, name)
+
+        def _rebuild_buckets(self):
+            return False
+
+    real = out.reducer
+    out.reducer = Reducer()
     return out
 
 
@@ -418,7 +438,7 @@ def parser():
     return p
 
 
-COLUMNS = "id,framework,model,hidden,layers,heads,kv_heads,ffn,vocab,tied,world,strategy,param_dtype,reduce_dtype,optimizer,optimizer_impl,recompute,batch,seq,grad_accum,iteration,peak_bytes,peak_phase,param_bytes,grad_bytes,optimizer_bytes,activation_bytes,allgather_bytes,reducescatter_bytes,temp_bytes,other_bytes,note,norm,gqa,loss,params,after_forward_total_bytes,before_backward_total_bytes,step_end_total_bytes".split(",")
+COLUMNS = "id,framework,model,hidden,layers,heads,kv_heads,ffn,vocab,tied,world,strategy,param_dtype,reduce_dtype,optimizer,optimizer_impl,recompute,batch,seq,grad_accum,iteration,peak_bytes,peak_phase,param_bytes,grad_bytes,optimizer_bytes,activation_bytes,allgather_bytes,reducescatter_bytes,temp_bytes,other_bytes,note,norm,gqa,loss,params,after_forward_total_bytes,before_backward_total_bytes,step_end_total_bytes,dp_replicate".split(",")
 
 if __name__ == "__main__":
     a = parser().parse_args()
@@ -428,7 +448,7 @@ if __name__ == "__main__":
     cases = [parser().parse_args(shlex.split(l)) for l in open(a.cases) if l.strip() and not l.startswith("#")] if a.cases else [a]
     for n, c in enumerate(cases):
         c.trace, c.parts, c.live = a.trace, a.parts, a.live
-        notes = [x for x in ["root kept unsharded" if c.keep_root else "", "gradient sync in the last micro-batch only" if c.sync_last else "", "replicas %d" % c.replicas if c.replicas > 1 else "", "cpu offload" if c.cpu_offload else ""] if x]
+        notes = [x for x in ["root kept unsharded" if c.keep_root else "", "gradient sync in the last micro-batch only" if c.sync_last else "", "cpu offload" if c.cpu_offload else ""] if x]
         try:
             rows = run(c)
         except Exception as e:
@@ -437,7 +457,7 @@ if __name__ == "__main__":
             print("case %d: %s: %s" % (n, type(e).__name__, str(e)[:300]), file=sys.stderr)
             continue
         for r in rows:
-            r.update(id="case-%d-%d" % (n, r["iteration"]), framework="torchtitan-" + c.titan, tied="yes" if c.tied else "no", optimizer_impl=c.impl, note=", ".join(notes), gqa="native" if c.titan != "0.1.0" else "repeat")
+            r.update(id="case-%d-%d" % (n, r["iteration"]), framework="torchtitan-" + c.titan, tied="yes" if c.tied else "no", optimizer_impl=c.impl, note=", ".join(notes), dp_replicate=c.replicas, gqa="native" if c.titan != "0.1.0" else "repeat")
             for k in "model hidden layers heads kv_heads ffn vocab world strategy param_dtype reduce_dtype optimizer recompute batch seq grad_accum norm loss".split():
                 r[k] = getattr(c, k) or (c.heads if k == "kv_heads" else getattr(c, k))
             out.writerow(r)
