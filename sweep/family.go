@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"headroom/accounting"
 	"headroom/accounting/arch"
@@ -92,17 +93,48 @@ func (d *decoder) family(p place, given map[string]place) []*arch.Model {
 				d.fail(at, "", "is %d; parameters must be from 1M to 100T", size)
 				break
 			}
-			m, _, err := arch.ScaleFamily(nearestMember(members, size), size)
+			m, err := scaledMember(members, n.Value, size)
 			if err != nil {
 				d.fail(at, "", "%v", err)
 				break
 			}
-			scaled := *m
-			scaled.Name = n.Value + "@" + shortSize(size)
-			out = append(out, &scaled)
+			out = append(out, m)
 		}
 	}
 	return out
+}
+
+// scaledMember scales the nearest member of a family and names it after the size.
+func scaledMember(members []*arch.Model, family string, size int64) (*arch.Model, error) {
+	m, _, err := arch.ScaleFamily(nearestMember(members, size), size)
+	if err != nil {
+		return nil, err
+	}
+	scaled := *m
+	scaled.Name = family + "@" + shortSize(size)
+	return &scaled, nil
+}
+
+// FamilyMember is the model that a name like llama-3@3B stands for, the name that
+// rows of scaled families have. ok is false for any other name.
+func FamilyMember(name string) (m *arch.Model, ok bool, err error) {
+	family, text, ok := strings.Cut(name, "@")
+	if !ok {
+		return nil, false, nil
+	}
+	size, err := grids.ParseSize(text)
+	if err != nil {
+		return nil, true, err
+	}
+	if size < leastParams || size > mostParams {
+		return nil, true, fmt.Errorf("%s: parameters must be from 1M to 100T", name)
+	}
+	members, err := familyMembers(family)
+	if err != nil {
+		return nil, true, err
+	}
+	m, err = scaledMember(members, family, size)
+	return m, true, err
 }
 
 // ScaledModel is the model of about so many parameters in a family, scaled from

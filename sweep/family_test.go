@@ -36,3 +36,25 @@ func TestScaledModel(t *testing.T) {
 	_, err = ScaledModel("lama-3", 1e9)
 	require.ErrorContains(t, err, "llama-3")
 }
+
+// The name that rows of a scaled family have stands for the same model wherever a
+// model is named.
+func TestFamilyMember(t *testing.T) {
+	m, ok, err := FamilyMember("llama-3@3B")
+	require.True(t, ok)
+	require.NoError(t, err)
+	require.Equal(t, "llama-3@3B", m.Name)
+	n, err := m.ParameterCount()
+	require.NoError(t, err)
+	require.EqualValues(t, 3_011_410_944, n.Total)
+
+	_, ok, _ = FamilyMember("llama-3.1-8b")
+	require.False(t, ok)
+	_, ok, err = FamilyMember("llama-3@3X")
+	require.True(t, ok)
+	require.ErrorContains(t, err, `unknown suffix "X"`)
+	_, _, err = FamilyMember("llama-3@1K")
+	require.EqualError(t, err, "llama-3@1K: parameters must be from 1M to 100T")
+	_, _, err = FamilyMember("llama-9@1B")
+	require.ErrorContains(t, err, `unknown family "llama-9"`)
+}

@@ -65,6 +65,12 @@ func (d *decoder) namedModel(p place, name string) *arch.Model {
 	isPath := strings.HasSuffix(name, ".json") || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "/")
 	var lookupErr error
 	if !isPath {
+		if m, ok, err := FamilyMember(name); ok {
+			if err != nil {
+				d.unknown(p, "family", name, err)
+			}
+			return m
+		}
 		m, err := arch.Lookup(name, arch.Options{})
 		if err == nil {
 			return m

@@ -11,15 +11,16 @@ import (
 
 // A Plan says what running a study would do. Nothing has been run for it.
 type Plan struct {
-	Study    string     `json:"study"`
-	Cases    int64      `json:"cases"`
-	Raw      string     `json:"cases_before_constraints,omitempty"` // may exceed 64 bits; empty where an axis depends on others
-	Parts    int64      `json:"parts"`
-	PartRows int64      `json:"part_rows"`
-	Bytes    int64      `json:"estimated_bytes"` // of the dataset, from a sample of rows
-	RunID    string     `json:"run_id"`
-	Dir      string     `json:"dir,omitempty"`
-	Axes     []PlanAxis `json:"axes"`
+	Study    string      `json:"study"`
+	Cases    int64       `json:"cases"`
+	Raw      string      `json:"cases_before_constraints,omitempty"` // may exceed 64 bits; empty where an axis depends on others
+	Parts    int64       `json:"parts"`
+	PartRows int64       `json:"part_rows"`
+	Bytes    int64       `json:"estimated_bytes"` // of the dataset, from a sample of rows
+	RunID    string      `json:"run_id"`
+	Dir      string      `json:"dir,omitempty"`
+	Axes     []PlanAxis  `json:"axes"`
+	Models   []PlanModel `json:"models"`
 	// Excluded tells what each constraint takes away from what the ones before it
 	// leave, those of plan: auto included.
 	Excluded []PlanExclusion `json:"excluded,omitempty"`
@@ -29,6 +30,14 @@ type Plan struct {
 type PlanExclusion struct {
 	Where string `json:"where"`
 	Cases string `json:"cases"` // may exceed 64 bits; empty where it is too much to count
+}
+
+// A PlanModel is one value of the model axis.
+type PlanModel struct {
+	Name       string   `json:"name"`
+	Source     string   `json:"source"`
+	Parameters int64    `json:"parameters"`
+	Notes      []string `json:"notes,omitempty"` // what was assumed; how a scaled size was rounded
 }
 
 // A PlanAxis is an axis with its values as text.
@@ -79,6 +88,13 @@ func (s *Study) Plan(engine string) (Plan, error) {
 			a.Values = append(a.Values, v.String())
 		}
 		p.Axes = append(p.Axes, a)
+	}
+	for _, m := range s.Models {
+		n, err := m.ParameterCount()
+		if err != nil {
+			return p, err
+		}
+		p.Models = append(p.Models, PlanModel{Name: m.Name, Source: m.Source, Parameters: n.Total, Notes: m.Notes})
 	}
 	var err error
 	p.Bytes, err = s.estimateBytes(ds)

@@ -2,6 +2,7 @@ package arch
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -117,6 +118,33 @@ func TestHugeFile(t *testing.T) {
 	require.EqualError(t, err, "c.json:1:1: is 16777217 bytes long; a config.json holds less than 16777216")
 }
 
+// Files with more values or problems than any config cost no time.
+func TestLongFiles(t *testing.T) {
+	_, err := ImportBytes("c.json", []byte("["+strings.Repeat("1,", maxConfigValues)+"1]"), Options{})
+	require.EqualError(t, err, "c.json:1:262144: holds more than 131072 values; is it a config.json?")
+
+	var keys strings.Builder
+	for i := range 3 * maxErrors {
+		fmt.Fprintf(&keys, `, "k%d": 1`, i)
+	}
+	_, err = ImportBytes("c.json", []byte(`{"model_type": "llama"`+keys.String()+`}`), Options{})
+	lines := strings.Split(err.Error(), "\n")
+	require.Len(t, lines, maxErrors+1)
+	require.Equal(t, "c.json: and 100 problems more", lines[maxErrors])
+}
+
+func TestPeriod(t *testing.T) {
+	f := func(list string, want int64) { t.Helper(); require.Equal(t, want, period(strings.Split(list, ""))) }
+	f("a", 1)
+	f("aaaa", 1)
+	f("abab", 2)
+	f("ababa", 2)
+	f("aab", 3)
+	f("aabaa", 5) // a pattern is seen twice
+	f("aabaab", 3)
+	f("aaabaaabaaa", 4)
+}
+
 // Keys that published configs carry and that change nothing are let through,
 // with any value; an unknown one that switches nothing on too.
 func TestHarmlessKeys(t *testing.T) {
@@ -152,6 +180,9 @@ func FuzzImport(f *testing.F) {
 	}
 	f.Add([]byte(`{"model_type": "gpt_neo", "attention_types": [[["global"], 100000], [["local"], 100000]]}`))
 	f.Add([]byte(`{"model_type": "gemma3", "text_config": {"layer_types": [null]}}`))
+	for _, config := range keyBases(f) {
+		f.Add(config)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := ImportBytes("fuzz", data, Options{})
 		if err != nil {
@@ -166,6 +197,10 @@ func FuzzImport(f *testing.F) {
 		require.LessOrEqual(t, c.ActiveLessEmbedding, c.Active)
 		require.LessOrEqual(t, c.ActiveLessEnds, c.ActiveLessEmbedding)
 
+		for i := range m.Kinds {
+			requireSound(t, &m.Kinds[i])
+		}
+
 		var o map[string]json.RawMessage
 		require.NoError(t, json.Unmarshal(data, &o))
 		o["frobnicated_width"] = json.RawMessage("3")
@@ -179,4 +214,29 @@ func FuzzImport(f *testing.F) {
 			require.EqualValues(t, 3, m.Layers())
 		}
 	})
+}
+
+// requireSound holds a layer to what every transformer's layer is.
+func requireSound(t *testing.T, l *Layer) {
+	t.Helper()
+	for _, a := range []*Attention{&l.Attention, l.Cross} {
+		if a == nil {
+			continue
+		}
+		for _, n := range []int64{a.Heads, a.KVHeads, a.HeadDim, a.ValueDim} {
+			require.Positive(t, n)
+		}
+		require.Zero(t, a.Heads%a.KVHeads)
+		require.GreaterOrEqual(t, a.HeadDim, a.RotaryDim)
+		require.GreaterOrEqual(t, a.Window, int64(0))
+	}
+	require.True(t, (l.FFN == nil) != (l.MoE == nil))
+	if l.FFN != nil {
+		require.Positive(t, l.FFN.Width)
+	}
+	if e := l.MoE; e != nil {
+		require.Positive(t, e.Expert.Width)
+		require.Positive(t, e.TopK)
+		require.LessOrEqual(t, e.TopK, e.Experts)
+	}
 }

@@ -239,21 +239,29 @@ func (c *config) pattern(key string, list []string, n int64, def func(int64) str
 		c.contradict(key, "lists %d layers; the model has %d", have, n)
 		return def
 	}
-	period := have
+	every := have
 	if n > have {
-		if period = c.period(list); period == have {
+		if every = period(list); every == have {
 			c.contradict(key, "lists %d layers without a pattern that repeats; %d layers cannot follow from it", have, n)
 		}
 	}
-	return func(i int64) string { return list[i%period] }
+	return func(i int64) string { return list[i%every] }
 }
 
-// period is the length of the shortest pattern that the list repeats.
-func (c *config) period(list []string) int64 {
-	for p := 1; p <= len(list)/2; p++ {
-		if slices.Equal(list[p:], list[:len(list)-p]) {
-			return int64(p)
+// period is the length of the shortest pattern that the list repeats, found from
+// its borders (the failure function of Knuth, Morris and Pratt).
+func period(list []string) int64 {
+	border := make([]int, len(list)+1) // of each beginning of the list
+	border[0] = -1
+	for i := range list {
+		b := border[i]
+		for b >= 0 && list[b] != list[i] {
+			b = border[b]
 		}
+		border[i+1] = b + 1
+	}
+	if p := len(list) - border[len(list)]; p <= len(list)/2 {
+		return int64(p)
 	}
 	return int64(len(list))
 }

@@ -31,6 +31,7 @@ type config struct {
 type document struct {
 	file   string
 	errs   ConfigErrors
+	more   int // problems beyond maxErrors
 	notes  []string
 	layers int64 // replaces the number of layers; 0 = as the file says
 	all    []*config
@@ -47,7 +48,14 @@ func (d *document) object(path string, v *value) *config {
 	return c
 }
 
+// maxErrors is how many problems are told one by one.
+const maxErrors = 50
+
 func (d *document) add(v *value, path, format string, args ...any) {
+	if len(d.errs) == maxErrors {
+		d.more++
+		return
+	}
 	d.errs = append(d.errs, &ConfigError{File: d.file, Line: v.line, Col: v.col, Path: path, Msg: fmt.Sprintf(format, args...)})
 }
 

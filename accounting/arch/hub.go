@@ -36,9 +36,15 @@ func FromHubCache(fsys fs.FS, repo string, opt Options) (*Model, error) {
 	if strings.Contains(dir, "..") || strings.ContainsAny(dir, `\/`) {
 		return nil, fmt.Errorf("%q is not a repository name: want org/name", clip(repo))
 	}
+	named := func(m *Model, err error) (*Model, error) {
+		if m != nil {
+			m.Name = repo
+		}
+		return m, err
+	}
 	ref, err := fs.ReadFile(fsys, path.Join(dir, "refs", "main"))
 	if err == nil {
-		return FromDir(fsys, path.Join(dir, "snapshots", path.Base(strings.TrimSpace(string(ref)))), opt)
+		return named(FromDir(fsys, path.Join(dir, "snapshots", path.Base(strings.TrimSpace(string(ref)))), opt))
 	}
 	snapshots, err := fs.ReadDir(fsys, path.Join(dir, "snapshots"))
 	if err != nil {
@@ -47,7 +53,7 @@ func FromHubCache(fsys fs.FS, repo string, opt Options) (*Model, error) {
 	for _, s := range snapshots { // a download by commit leaves no refs/main
 		name := path.Join(dir, "snapshots", s.Name())
 		if _, err := fs.Stat(fsys, path.Join(name, "config.json")); err == nil {
-			return FromDir(fsys, name, opt)
+			return named(FromDir(fsys, name, opt))
 		}
 	}
 	return nil, fmt.Errorf("%s: %w: no snapshot has a config.json", dir, fs.ErrNotExist)

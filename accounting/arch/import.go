@@ -91,7 +91,11 @@ func ImportBytes(name string, data []byte, opt Options) (*Model, error) {
 		}
 	}
 	if len(d.errs) > 0 {
-		return nil, d.errs.sorted()
+		errs := d.errs.sorted()
+		if d.more > 0 {
+			errs = append(errs, &ConfigError{File: name, Msg: fmt.Sprintf("and %d problems more", d.more)})
+		}
+		return nil, errs
 	}
 	m.Name, m.Notes = name, append(m.Notes, d.notes...)
 	return m, nil

@@ -9,8 +9,9 @@ import (
 )
 
 const (
-	maxConfigBytes = 16 << 20 // published configs with long label maps reach 2 MiB
-	maxConfigDepth = 64
+	maxConfigBytes  = 16 << 20 // published configs with long label maps reach 2 MiB
+	maxConfigDepth  = 64
+	maxConfigValues = 1 << 17 // a map of 21,000 labels and its inverse have 42,000
 )
 
 // A value is one JSON value and where it starts.
@@ -77,7 +78,7 @@ func parseJSON(file string, data []byte) (*value, error) {
 	}
 	p.dec = json.NewDecoder(bytes.NewReader(data))
 	p.dec.UseNumber()
-	return p.value("", 0)
+	return p.value()
 }
 
 // A parser walks the tokens of JSON text that is known to be well formed.
@@ -87,6 +88,28 @@ type parser struct {
 	dec       *json.Decoder
 	pos       int // bytes already counted into line and col
 	line, col int
+	values    int
+	path      []step // to the value at hand
+}
+
+// A step leads into an object by a key or, without one, into an array.
+type step struct {
+	key   string
+	array bool
+	index int
+}
+
+// where writes the path for a message.
+func (p *parser) where() string {
+	path := ""
+	for _, s := range p.path {
+		if s.array {
+			path += fmt.Sprintf("[%d]", s.index)
+		} else {
+			path = join(path, s.key)
+		}
+	}
+	return path
 }
 
 // to moves line and col forward to a byte offset.
@@ -121,10 +144,13 @@ func (p *parser) token() (json.Token, error) {
 	return t, nil
 }
 
-func (p *parser) value(path string, depth int) (*value, error) {
+func (p *parser) value() (*value, error) {
 	t, err := p.token()
 	if err != nil {
 		return nil, err
+	}
+	if p.values++; p.values > maxConfigValues {
+		return nil, p.errorf(0, "", "holds more than %d values; is it a config.json?", maxConfigValues)
 	}
 	v := &value{line: p.line, col: p.col}
 	d, ok := t.(json.Delim)
@@ -132,16 +158,20 @@ func (p *parser) value(path string, depth int) (*value, error) {
 		v.v = t
 		return v, nil
 	}
-	if depth == maxConfigDepth {
-		return nil, p.errorf(0, path, "is nested deeper than %d levels", maxConfigDepth)
+	if len(p.path) == maxConfigDepth {
+		return nil, p.errorf(0, p.where(), "is nested deeper than %d levels", maxConfigDepth)
 	}
+	p.path = append(p.path, step{array: d == '['})
+	here := &p.path[len(p.path)-1]
 	if d == '[' {
 		list := []*value{}
 		for p.dec.More() {
-			e, err := p.value(fmt.Sprintf("%s[%d]", path, len(list)), depth+1)
+			here.index = len(list)
+			e, err := p.value()
 			if err != nil {
 				return nil, err
 			}
+			here = &p.path[len(p.path)-1]
 			list = append(list, e)
 		}
 		v.v = list
@@ -152,19 +182,21 @@ func (p *parser) value(path string, depth int) (*value, error) {
 			if err != nil {
 				return nil, err
 			}
-			key := k.(string) // of well-formed JSON
-			if first, twice := o.at[key]; twice {
-				return nil, p.errorf(0, join(path, key), "is given twice, first in line %d", first.line)
+			here.key = k.(string) // of well-formed JSON
+			if first, twice := o.at[here.key]; twice {
+				return nil, p.errorf(0, p.where(), "is given twice, first in line %d", first.line)
 			}
-			e, err := p.value(join(path, key), depth+1)
+			e, err := p.value()
 			if err != nil {
 				return nil, err
 			}
-			o.keys = append(o.keys, key)
-			o.at[key] = e
+			here = &p.path[len(p.path)-1]
+			o.keys = append(o.keys, here.key)
+			o.at[here.key] = e
 		}
 		v.v = o
 	}
+	p.path = p.path[:len(p.path)-1]
 	_, err = p.token() // the closing delimiter
 	return v, err
 }

@@ -90,6 +90,13 @@ func words(s string) map[string]bool {
 // an addition that headroom has never heard of is refused, not guessed at.
 func (d *document) refuseUnread(m *Model) {
 	for _, c := range d.all {
+		var known []string // what an unknown key may have meant
+		for r := range c.read {
+			if c.obj.at[r] == nil {
+				known = append(known, r)
+			}
+		}
+		slices.Sort(known)
 		for _, k := range c.obj.keys {
 			v := c.obj.at[k]
 			if c.read[k] || harmlessKeys[k] || harmlessPattern.MatchString(k) {
@@ -106,14 +113,11 @@ func (d *document) refuseUnread(m *Model) {
 			if !meaningful(k, v) {
 				continue
 			}
-			hint := ""
-			known := make([]string, 0, len(c.read))
-			for r := range c.read {
-				if c.obj.at[r] == nil {
-					known = append(known, r)
-				}
+			if len(d.errs) == maxErrors {
+				d.more++ // without looking for what is near
+				continue
 			}
-			slices.Sort(known)
+			hint := ""
 			if near := suggest.Nearest(k, known, 1); len(near) > 0 {
 				hint = "; did you mean " + near[0] + "?"
 			}

@@ -55,3 +55,20 @@ func TestEveryKeyCounts(t *testing.T) {
 	t.Logf("%d counted, %d refused", counted, refused)
 	require.Less(t, refused, counted/5, "%d refused, %d counted", refused, counted)
 }
+
+// keyBases are the base configs of testdata/key_counts.csv, one a model_type.
+func keyBases(tb testing.TB) [][]byte {
+	tb.Helper()
+	f, err := os.Open("testdata/key_counts.csv")
+	require.NoError(tb, err)
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	require.NoError(tb, err)
+	var out [][]byte
+	for _, row := range rows[1:] {
+		if row[1] == "" {
+			out = append(out, []byte(row[2]))
+		}
+	}
+	return out
+}

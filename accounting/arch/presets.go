@@ -139,6 +139,7 @@ func find(name string) (Preset, bool) {
 			return slices.ContainsFunc(p.Also, func(a string) bool { return fold(lastPart(a)) == short })
 		},
 		func(p Preset) bool { return bare(p.Name) == bare(name) },
+		func(p Preset) bool { return split(bare(p.Name)) == split(bare(name)) },
 		func(p Preset) bool {
 			return slices.ContainsFunc(p.Also, func(a string) bool { return bare(a) == bare(name) })
 		},
@@ -161,6 +162,13 @@ func fold(name string) string {
 	})
 	return strings.Join(parts, "-")
 }
+
+// split puts a dash between letters and digits: llama3.1 is llama-3.1.
+func split(folded string) string {
+	return strings.Join(runs.FindAllString(folded, -1), "-")
+}
+
+var runs = regexp.MustCompile(`[a-z]+|[0-9]+`)
 
 // size matches the part of a folded name that says how large a model is.
 var size = regexp.MustCompile(`(^|-)(\d+x)?\d+[bm](-|$)`)

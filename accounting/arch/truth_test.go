@@ -80,6 +80,27 @@ func TestLookupForgives(t *testing.T) {
 	f("gpt2", "gpt2")
 	f("mistralai/Mistral-7B-v0.1", "mistral-7b-v0.1")
 	f("seed gpt2 xl", "seed-gpt2-xl")
+	f("llama3.1-8b", "llama-3.1-8b")
+	f("qwen-2.5-7b-instruct", "qwen2.5-7b")
+	f("GPT-2 XL", "gpt2-xl")
+	f("gemma3-27b", "gemma-3-27b-text")
+}
+
+// Forgiving goes as far as no two models of different sizes become one.
+func TestLookupTellsApart(t *testing.T) {
+	totals := map[string]int64{}
+	for _, p := range Presets() {
+		m, err := Lookup(p.Name, Options{})
+		require.NoError(t, err)
+		require.Equal(t, p.Name, m.Name)
+		c, err := m.ParameterCount()
+		require.NoError(t, err)
+		short := split(bare(p.Name))
+		if other, ok := totals[short]; ok {
+			require.Equal(t, other, c.Total, p.Name)
+		}
+		totals[short] = c.Total
+	}
 }
 
 func TestLookupSuggests(t *testing.T) {

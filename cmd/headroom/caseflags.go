@@ -10,6 +10,7 @@ import (
 	"headroom/accounting"
 	"headroom/accounting/arch"
 	"headroom/hardware"
+	"headroom/sweep"
 
 	"github.com/spf13/cobra"
 )
@@ -322,6 +323,12 @@ func (s *state) findModel(name string, opt arch.Options) (*arch.Model, error) {
 	looksLikePath := strings.HasSuffix(name, ".json") || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "~") || filepath.IsAbs(name)
 	var unknown error
 	if !looksLikePath {
+		if m, ok, err := sweep.FamilyMember(name); ok {
+			if err == nil && opt.Layers > 0 {
+				return nil, usage("leave out --layers", "%s has the layers that its size asks for", name)
+			}
+			return m, misuse(err, "a scaled model is FAMILY@SIZE, such as llama-3@3B")
+		}
 		m, err := arch.Lookup(name, opt)
 		if !is[*arch.UnknownModelError](err) {
 			return m, misuse(err, "")

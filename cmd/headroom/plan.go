@@ -97,6 +97,11 @@ func (s *state) printPlan(a *planAnswer) {
 		t.add(axis.Name, thousands(int64(len(axis.Values))), clipList(axis.Values, 90))
 	}
 	t.write(w, "  ", s.bold)
+	for _, m := range a.Models {
+		if strings.HasPrefix(m.Source, "scaled from ") {
+			fmt.Fprintf(w, "\n%s: %s parameters, %s\n", m.Name, thousands(m.Parameters), m.Notes[len(m.Notes)-1])
+		}
+	}
 	fmt.Fprintf(w, "\n%s of %s rows, about %s in %s\n", plural(a.Parts, "part"), thousands(a.PartRows), inGiB(a.Bytes), a.Dir)
 	switch {
 	case a.OtherStudy:
