@@ -45,7 +45,7 @@ var harmlessKeys = words(`
 	predict_special_tokens resid_pdrop embd_pdrop attn_pdrop emb_pdrop
 	classifier_dropout problem_type vocab_file merges_file cache_implementation use_dynamic_cache
 	verbose low_precision_layernorm loss_fn bos_token eos_token pad_token unk_token sep_token cls_token mask_token
-	special_tokens additional_special_tokens chat_template sliding_window_size use_logits_to_keep
+	special_tokens additional_special_tokens num_image_tokens chat_template sliding_window_size use_logits_to_keep
 	is_llama_config transformers.js_config use_mrope rotary context_window_size prefill_chunk_size
 	sliding_window use_sliding_window max_window_layers
 	full_attn_mod interpolate_factor unsloth_fixed
@@ -110,7 +110,7 @@ func (d *document) refuseUnread(m *Model) {
 					continue
 				}
 			}
-			if !meaningful(k, v) {
+			if !meaningful(k, v) || m.restates(k, v) {
 				continue
 			}
 			if len(d.errs) == maxErrors {

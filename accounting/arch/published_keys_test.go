@@ -36,7 +36,7 @@ func TestPublishedKeys(t *testing.T) {
 	f("phi", `"embd_pdrop": 0.0, "resid_pdrop": 0.1, "qk_layernorm": false, "partial_rotary_factor": 0.4`)
 	f("phi3", `"full_attn_mod": 1, "interpolate_factor": 1, "lm_head_bias": false, "mlp_bias": false, "attention_bias": false, "original_max_position_embeddings": 4096, "embd_pdrop": 0.0, "rope_scaling": {"short_factor": [1.0], "long_factor": [1.0]}`)
 	f("phimoe", `"hidden_dropout": 0.0, "input_jitter_noise": 0.01, "router_jitter_noise": 0.01, "original_max_position_embeddings": 4096`)
-	f("stablelm", `"norm_eps": 1e-05, "rope_pct": 0.25, "rotary_scaling_factor": 1.0, "hidden_dropout": 0.0`)
+	f("stablelm", `"num_heads": 32, "norm_eps": 1e-05, "rope_pct": 0.25, "rotary_scaling_factor": 1.0, "hidden_dropout": 0.0`)
 	f("olmoe", `"clip_qkv": null, "norm_topk_prob": false, "output_router_logits": false, "router_aux_loss_coef": 0.01`)
 	f("cohere", `"logit_scale": 0.0625, "model_max_length": 131072, "use_qk_norm": true`)
 	f("cohere2", `"layer_switch": 4, "order_of_interleaved_layers": "local_attn_first", "position_embedding_type": "rope_gptj", "rotary_pct": 1.0, "use_embedding_sharing": true, "use_gated_activation": true, "use_parallel_block": true, "use_parallel_embedding": false, "use_qk_norm": false, "cache_implementation": "hybrid"`)

@@ -42,7 +42,7 @@ func buildSmolLM3(c *config, _ string) *Model {
 // name, 1 where a layer does; without it every no_rope_layer_interval-th layer
 // does not.
 func (c *config) rotaryLayers(layers int64) func(int64) bool {
-	interval := c.quiet(4, "no_rope_layer_interval")
+	interval := c.quiet(4, "no_rope_layer_interval", "nope_layer_interval")
 	def := func(i int64) bool { return (i+1)%interval != 0 }
 	if len(c.list("no_rope_layers")) == 0 {
 		return def

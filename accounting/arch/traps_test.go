@@ -216,3 +216,21 @@ func TestOneAxisMovesAlone(t *testing.T) {
 		require.Equal(t, before.Embedding+before.Position+before.Head, after.Embedding+after.Position+after.Head, p.Name)
 	}
 }
+
+// A size under a second name is let through where it says the same, and refused
+// where it does not.
+func TestRestatedSizes(t *testing.T) {
+	base := `{"model_type": "llama", "hidden_size": 64, "num_attention_heads": 4, "num_hidden_layers": 2, "intermediate_size": 96`
+	f := func(key, same, other string) {
+		t.Helper()
+		require.Equal(t, total(t, base+`}`), total(t, base+`, "`+key+`": `+same+`}`))
+		_, err := ImportBytes("c", []byte(base+`, "`+key+`": `+other+`}`), Options{})
+		require.Error(t, err)
+	}
+	f("num_heads", "4", "8")
+	f("num_layers", "2", "3")
+	f("hidden_dim", "64", "65")
+	f("ffn_dim", "96", "97")
+	f("num_kv_heads", "4", "2")
+	f("kv_channels", "16", "32")
+}
