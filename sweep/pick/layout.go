@@ -23,13 +23,23 @@ func layouts(c *accounting.Compiled, base *accounting.Setting, want *accounting.
 		}
 	}
 	profile := c.Ledger.Profile
-	for _, pp := range sizes(want.PP, n/tp) {
-		for _, cp := range sizes(want.CP, n/tp/pp) {
-			dp := max(n/tp/pp/cp, 1)
-			for _, vpp := range chunks(want.VPP, layers, pp) {
-				for _, ep := range sizes(want.EP, experts) {
-					for _, zero := range zeros(want.ZeRO, profile, dp*cp) {
-						for _, mb := range microBatches(want.MicroBatch, base.GlobalBatch, dp) {
+	// Innermost is what the time of a layer does not depend on, so that a memo holds it.
+	for _, cp := range sizes(want.CP, n/tp) {
+		for _, ep := range sizes(want.EP, experts) {
+			for _, mb := range microBatches(want.MicroBatch, base.GlobalBatch) {
+				for _, pp := range sizes(want.PP, n/tp/cp) {
+					dp := max(n/tp/pp/cp, 1)
+					switch {
+					case want.MicroBatch > 0:
+					case base.GlobalBatch%dp != 0: // a single one, so that the check tells why
+						if mb > 1 {
+							continue
+						}
+					case base.GlobalBatch/dp%mb != 0:
+						continue
+					}
+					for _, vpp := range chunks(want.VPP, layers, pp) {
+						for _, zero := range zeros(want.ZeRO, profile, dp*cp) {
 							x := *base
 							x.GPUs, x.MicroBatch = n, mb
 							x.Plan = accounting.Plan{TP: tp, PP: pp, VPP: vpp, CP: cp, EP: ep, DP: dp, ZeRO: zero, SP: profile.SP && tp > 1, Schedule: base.Plan.Schedule, Replicas: base.Plan.Replicas, FirstLayers: base.Plan.FirstLayers, LastLayers: base.Plan.LastLayers}
@@ -102,16 +112,13 @@ func zeros(given *int64, p *accounting.Profile, ranks int64) []int64 {
 	return out
 }
 
-// microBatches are the micro-batches that divide a rank's share of the global
-// batch; a single one where it has no share, so that the check tells why.
-func microBatches(given, global, dp int64) []int64 {
+// microBatches are the micro-batches that are tried: the given one, or the divisors
+// of the global batch up to a bound.
+func microBatches(given, global int64) []int64 {
 	if given > 0 {
 		return []int64{given}
 	}
-	if global%dp != 0 {
-		return []int64{1}
-	}
-	all := divisors(global / dp)
+	all := divisors(global)
 	for i, b := range all {
 		if b > mostMicroBatch {
 			return all[:i]

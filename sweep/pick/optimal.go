@@ -41,6 +41,8 @@ const (
 	// closeEnough is the share of a budget that a search for it is content with.
 	closeEnough  = 0.97
 	mostSearches = 12
+	// apart is how near the sizes within and above a budget are narrowed down.
+	apart = 1.02
 	// usualMFU begins the search for the FLOPs that a budget buys.
 	usualMFU = 0.4
 	// leastParameters bounds models from below: no law was fitted on smaller ones.
@@ -98,6 +100,10 @@ func PickOptimal(q OptimalQuery) (*Result, error) {
 		}
 		if next <= low || next >= high {
 			next = math.Sqrt(low * high)
+		}
+		if high < apart*low { // dollars jump between the two: more GPUs end in time
+			searches++
+			break
 		}
 		flops = next
 	}

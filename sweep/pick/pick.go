@@ -8,7 +8,11 @@ import (
 	"headroom/accounting"
 )
 
-// ExplainWinner fills in Explain: the case of the winner with its cost.
+// wastefulBubble is the share of a step that a pipeline may be idle without a word.
+const wastefulBubble = 0.1
+
+// ExplainWinner fills in Explain: the case of the winner with its cost, and notes
+// what holds it back.
 func (r *Result) ExplainWinner() error {
 	if r.Winner == nil {
 		return nil
@@ -23,6 +27,12 @@ func (r *Result) ExplainWinner() error {
 	}
 	if r.Explain, err = c.Explain(false); err != nil {
 		return err
+	}
+	if t := r.Explain.Time; t != nil {
+		if idle := t.Parts["bubble_seconds"] / t.StepSeconds; idle > wastefulBubble {
+			r.Notes = append(r.Notes, fmt.Sprintf("the winner's pipeline is idle for %.0f %% of a step, since its %d stages share %d micro-batches: a larger global batch, if the training bears it, is cheaper",
+				100*idle, r.Winner.Plan.PP, r.Explain.Case.MicroBatches))
+		}
 	}
 	r.Explain.Case.Accelerator = r.Winner.Accelerator
 	r.Explain.Cost = &r.Winner.Cost

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -188,6 +189,7 @@ func (s *search) run(refusal func(accelerator int, gpus int64) string) (best, ro
 		}
 	}
 	found := make([]finding, len(units))
+	memos := sync.Pool{New: func() any { return new(accounting.Memo) }} // one a worker
 	var group errgroup.Group
 	group.SetLimit(max(s.q.Workers, 1))
 	for i := len(units) - 1; i >= 0; i-- { // the largest take longest
@@ -197,7 +199,9 @@ func (s *search) run(refusal func(accelerator int, gpus int64) string) (best, ro
 					err = fmt.Errorf("pick: %d GPUs with tp %d: %v", units[i].gpus, units[i].tp, r)
 				}
 			}()
-			s.unit(units[i], refusal, &found[i])
+			memo := memos.Get().(*accounting.Memo)
+			defer memos.Put(memo)
+			s.unit(units[i], refusal, memo, &found[i])
 			return nil
 		})
 	}
@@ -235,7 +239,7 @@ func (s *search) run(refusal func(accelerator int, gpus int64) string) (best, ro
 // accelerators, then the time on each. Modes of recompute come from the one that
 // computes least; what fits with one is not tried with the next, which only adds
 // time, unless to leave more of the memory free.
-func (s *search) unit(u unit, refusal func(int, int64) string, out *finding) {
+func (s *search) unit(u unit, refusal func(int, int64) string, memo *accounting.Memo, out *finding) {
 	out.best, out.roomy, out.counts = make([]*candidate, len(s.devices)), make([]*candidate, len(s.devices)), tally{}
 	modes, everywhere := int64(len(s.kernels)), int64(len(s.devices))
 	var open []int // accelerators to look at
@@ -264,6 +268,7 @@ func (s *search) unit(u unit, refusal func(int, int64) string, out *finding) {
 	)
 	states := make([]uint8, len(s.devices))
 	var report accounting.Report
+	var c candidate
 	first := s.kernels[0]
 	layouts(first.compiled, &first.setting, &s.q.Case, u.gpus, u.tp, func(x *accounting.Setting, reason accounting.Reason) {
 		out.total += modes * everywhere
@@ -272,6 +277,7 @@ func (s *search) unit(u unit, refusal func(int, int64) string, out *finding) {
 			return
 		}
 		divides++
+		x.Memo = memo
 		clear(states)
 		unfit, left := len(open), len(open) // of them; and those that want room still
 		for k := range s.kernels {
@@ -283,20 +289,21 @@ func (s *search) unit(u unit, refusal func(int, int64) string, out *finding) {
 				ruled[report.Reason] += int64(unfit)
 				continue
 			}
+			c = candidate{setting: *x, recompute: s.kernels[k].recipe.Recompute, peak: report.Memory.PeakBytes}
 			for _, a := range open {
 				if states[a] == settled {
 					continue
 				}
-				c := candidate{accelerator: a, setting: *x, recompute: s.kernels[k].recipe.Recompute, peak: report.Memory.PeakBytes}
-				c.setting.UsableBytes = s.devices[a].UsableBytes
+				c.accelerator, c.setting.UsableBytes = a, s.devices[a].UsableBytes
 				lacks, roomy := c.peak-s.limit[a], c.peak <= s.roomy[a]
 				switch {
 				case states[a] == fits && !roomy:
 					continue
 				case lacks > 0:
 					memory++
-					if out.nearest == nil || (&misfit{c, lacks}).compare(out.nearest) < 0 {
-						out.nearest = &misfit{c, lacks}
+					if m := (misfit{c, lacks}); out.nearest == nil || lacks <= out.nearest.lacks && m.compare(out.nearest) < 0 {
+						nearest := m
+						out.nearest = &nearest
 					}
 					continue
 				}
@@ -333,6 +340,7 @@ func (s *search) unit(u unit, refusal func(int, int64) string, out *finding) {
 func keep(best **candidate, c *candidate) {
 	if *best == nil || c.compare(*best) < 0 {
 		better := *c
+		better.setting.Memo = nil // the worker's
 		*best = &better
 	}
 }
