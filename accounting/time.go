@@ -125,6 +125,7 @@ type pace struct {
 type stepEnd struct {
 	known               bool
 	synchronise, update float64
+	again               float64 // what ZeRO-2 adds for each micro-batch but the last
 }
 
 // pace finds the pace of a case's pipeline.
@@ -174,7 +175,8 @@ func (c *Compiled) time(x *Setting, m *Machine, work *StepFLOPs, out *Time) {
 			c.pace(&u, x.Memo.unitsOf(c, x, m), k)
 			kept.known = true
 		}
-		end.synchronise, end.update = c.synchronise(&u, k.dense, k.expert, k.slow.backward), c.update(&u, k.dense, k.expert)
+		end.synchronise, end.again = c.synchronise(&u, k.dense, k.expert, k.slow.backward)
+		end.update = c.update(&u, k.dense, k.expert)
 		end.known = true
 	}
 	*out = Time{}
@@ -199,7 +201,7 @@ func (c *Compiled) time(x *Setting, m *Machine, work *StepFLOPs, out *Time) {
 	out.TPCommSeconds, out.CPCommSeconds, out.EPCommSeconds = micro*parts.tp, micro*parts.cp, micro*parts.ep
 	out.PPCommSeconds = micro * send
 	out.BubbleSeconds = math.Max(pipeline-float64(micro*busy), 0)
-	out.DPCommSeconds = float64(micro*parts.dp) + end.synchronise
+	out.DPCommSeconds = float64(micro*parts.dp) + end.synchronise + float64((micro-1)*end.again)
 	out.OptimizerSeconds = end.update
 	out.OverheadSeconds = k.step
 	out.StragglerSeconds = float64((pipeline + out.DPCommSeconds) * m.Calibration.Straggler * k.doublings)
@@ -215,32 +217,41 @@ func (c *Compiled) time(x *Setting, m *Machine, work *StepFLOPs, out *Time) {
 }
 
 // synchronise is what of the gradient reduction (and of the gathering of updated
-// weights, where the optimizer is sharded) the last backward does not hide.
-func (c *Compiled) synchronise(u *unitContext, dense, expert, backward float64) float64 {
+// weights, where the optimizer is sharded) the last backward does not hide. again is
+// the same of every backward before it: ZeRO-2 keeps no gradients but the shard's, so
+// that each micro-batch's are reduced at once (DeepSpeed's stage 2, Megatron-FSDP's
+// optim_grads), while stages 0 and 1 add them up where they are.
+func (c *Compiled) synchronise(u *unitContext, dense, expert, backward float64) (last, again float64) {
 	p := &u.x.Plan
 	wire := u.reduceBytes()
+	// One bucket at least comes after the backward.
+	exposed := func(t float64) float64 { return math.Max(t-float64(u.stack.DPHidden*backward), 0.03*t) }
 	if p.ZeRO == 3 {
 		if p.Replicas <= 1 {
-			return 0
+			return 0, 0
 		}
 		// HSDP: the shards' gradients are reduced among the replicas behind backward.
 		t := u.m.reduce(group{p.Replicas, p.TP * p.ShardRanks()}, float64(wire*dense)/float64(p.ShardRanks()))
-		return math.Max(t-float64(u.stack.DPHidden*backward), 0.03*t)
+		return exposed(t), 0
 	}
-	cost := func(g group, elements float64) float64 {
+	each := func(g group, elements float64) (reduce, gather float64) {
 		if elements == 0 || g.size <= 1 {
-			return 0
+			return 0, 0
 		}
 		// Megatron-Core's bucket: 40 million values, or a million a rank.
 		buckets := math.Ceil(elements / math.Max(40e6, 1e6*float64(g.size)))
 		if p.ZeRO == 0 {
-			return buckets * u.m.reduce(g, wire*elements/buckets)
+			return float64(buckets * u.m.reduce(g, wire*elements/buckets)), 0
 		}
-		return buckets * (u.m.gather(g, wire*elements/buckets) + u.m.gather(g, u.bytes*elements/buckets))
+		return float64(buckets * u.m.gather(g, wire*elements/buckets)), float64(buckets * u.m.gather(g, u.bytes*elements/buckets))
 	}
-	t := cost(group{p.DP * p.CP, p.TP}, dense) + cost(group{p.ExpertDP(), p.EP * p.ETP}, expert)
-	// One bucket at least comes after the last backward.
-	return math.Max(t-float64(u.stack.DPHidden*backward), 0.03*t)
+	reduce, gather := each(group{p.DP * p.CP, p.TP}, dense)
+	reduceExperts, gatherExperts := each(group{p.ExpertDP(), p.EP * p.ETP}, expert)
+	reduce += reduceExperts
+	if p.ZeRO == 2 {
+		again = exposed(reduce)
+	}
+	return exposed(reduce + gather + gatherExperts), again
 }
 
 // update is the optimizer's pass over its states: every state is read and
