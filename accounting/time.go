@@ -175,7 +175,7 @@ func (c *Compiled) time(x *Setting, m *Machine, work *StepFLOPs, out *Time) {
 			c.pace(&u, x.Memo.unitsOf(c, x, m), k)
 			kept.known = true
 		}
-		end.synchronise, end.again = c.synchronise(&u, k.dense, k.expert, k.slow.backward)
+		end.synchronise, end.again = c.synchronise(&u, k.dense, k.expert, &k.slow)
 		end.update = c.update(&u, k.dense, k.expert)
 		end.known = true
 	}
@@ -218,21 +218,21 @@ func (c *Compiled) time(x *Setting, m *Machine, work *StepFLOPs, out *Time) {
 
 // synchronise is what of the gradient reduction (and of the gathering of updated
 // weights, where the optimizer is sharded) the last backward does not hide. again is
-// the same of every backward before it: ZeRO-2 keeps no gradients but the shard's, so
+// the same of every backward before it, which the next forward hides too: ZeRO-2 keeps no gradients but the shard's, so
 // that each micro-batch's are reduced at once (DeepSpeed's stage 2, Megatron-FSDP's
 // optim_grads), while stages 0 and 1 add them up where they are.
-func (c *Compiled) synchronise(u *unitContext, dense, expert, backward float64) (last, again float64) {
+func (c *Compiled) synchronise(u *unitContext, dense, expert float64, slow *stageTime) (last, again float64) {
 	p := &u.x.Plan
 	wire := u.reduceBytes()
-	// One bucket at least comes after the backward.
-	exposed := func(t float64) float64 { return math.Max(t-float64(u.stack.DPHidden*backward), 0.03*t) }
+	// One bucket at least comes after what hides the others.
+	exposed := func(t, behind float64) float64 { return math.Max(t-float64(u.stack.DPHidden*behind), 0.03*t) }
 	if p.ZeRO == 3 {
 		if p.Replicas <= 1 {
 			return 0, 0
 		}
 		// HSDP: the shards' gradients are reduced among the replicas behind backward.
 		t := u.m.reduce(group{p.Replicas, p.TP * p.ShardRanks()}, float64(wire*dense)/float64(p.ShardRanks()))
-		return exposed(t), 0
+		return exposed(t, slow.backward), 0
 	}
 	each := func(g group, elements float64) (reduce, gather float64) {
 		if elements == 0 || g.size <= 1 {
@@ -249,9 +249,9 @@ func (c *Compiled) synchronise(u *unitContext, dense, expert, backward float64) 
 	reduceExperts, gatherExperts := each(group{p.ExpertDP(), p.EP * p.ETP}, expert)
 	reduce += reduceExperts
 	if p.ZeRO == 2 {
-		again = exposed(reduce)
+		again = exposed(reduce, slow.both)
 	}
-	return exposed(reduce + gather + gatherExperts), again
+	return exposed(reduce+gather+gatherExperts, slow.backward), again
 }
 
 // update is the optimizer's pass over its states: every state is read and

@@ -69,6 +69,27 @@ func TestTimeProperties(t *testing.T) {
 	})
 }
 
+// ZeRO-2 reduces the gradients of every micro-batch, stages 0 and 1 once a step:
+// with one micro-batch it costs no more, with many over a network it does.
+func TestZeRO2ReducesEachMicroBatch(t *testing.T) {
+	model, err := arch.Lookup("llama-3.1-70b", arch.Options{})
+	require.NoError(t, err)
+	step := func(zero, globalBatch int64) Time {
+		c, err := Options{Model: model, TP: 8, PP: 4, DP: 2, GlobalBatch: globalBatch, Context: 4096, ZeRO: &zero}.Resolve()
+		require.NoError(t, err)
+		k, err := c.Compile()
+		require.NoError(t, err)
+		var out Time
+		k.Time(&c.Setting, machine(t, "h100-sxm", "bf16-mixed"), &out)
+		return out
+	}
+	require.InEpsilon(t, step(1, 2).DPCommSeconds, step(2, 2).DPCommSeconds, 1e-12)
+	one, many := step(2, 2).DPCommSeconds, step(2, 128).DPCommSeconds
+	require.InEpsilon(t, step(1, 2).DPCommSeconds, step(1, 128).DPCommSeconds, 1e-12)
+	require.Greater(t, many, 10*one)
+	require.InEpsilon(t, 63.0/31.0, (many-one)/(step(2, 64).DPCommSeconds-one), 1e-9)
+}
+
 func TestTimeDoesNotAllocate(t *testing.T) {
 	for _, name := range []string{"llama-3.1-8b", "deepseek-v3", "gemma-2-9b"} {
 		m, err := arch.Lookup(name, arch.Options{})

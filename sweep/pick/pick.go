@@ -70,6 +70,7 @@ func Pick(q Query) (*Result, error) {
 	x := &s.kernels[0].setting
 	r := &Result{
 		Objective: Cheapest, Model: q.Case.Model.Name, Tokens: q.Case.Tokens, Context: x.Context, Global: x.GlobalBatch, GPUs: q.GPUs,
+		BudgetUSD: q.BudgetUSD, DeadlineDays: q.DeadlineHours / 24, Cautious: q.Cautious,
 		Candidates: all.total, Notes: s.notes, Front: []Choice{}, ByGPU: []Comparison{}, Tied: []string{}, query: &q,
 	}
 	if q.BudgetUSD > 0 && q.DeadlineHours == 0 || m.empty {

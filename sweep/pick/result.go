@@ -82,12 +82,16 @@ type Misfit struct {
 
 // A Result is the answer to a [Query].
 type Result struct {
-	Objective string  `json:"objective"` // cheapest or fastest
-	Model     string  `json:"model"`
-	Tokens    int64   `json:"tokens"`
-	Context   int64   `json:"seq"`
-	Global    int64   `json:"global_batch"`
-	GPUs      []int64 `json:"gpus_tried"`
+	Objective string `json:"objective"` // cheapest or fastest
+	Model     string `json:"model"`
+	Tokens    int64  `json:"tokens"`
+	Context   int64  `json:"seq"`
+	Global    int64  `json:"global_batch"`
+	// What was demanded; 0 = nothing.
+	BudgetUSD    float64 `json:"budget_usd,omitempty"`
+	DeadlineDays float64 `json:"deadline_days,omitempty"`
+	Cautious     bool    `json:"cautious,omitempty"`
+	GPUs         []int64 `json:"gpus_tried"`
 
 	Winner   *Choice `json:"winner"` // nil when nothing meets the demands
 	Cheapest *Choice `json:"cheapest"`
