@@ -144,6 +144,39 @@ func TestGoodputRefuses(t *testing.T) {
 	require.Error(t, err)
 }
 
+func TestSpotInterruptions(t *testing.T) {
+	f := Failures{InstanceHoursBetween: 200, CheckpointSeconds: 60, RestartSeconds: 600}
+	// 8 instances of which each stays for 200 h: one is taken every 25 h.
+	g, err := f.Goodput(64, 8)
+	require.NoError(t, err)
+	require.InEpsilon(t, 25, g.Failures.MeanHours, near)
+	same, err := Failures{GPUHoursBetween: 64 * 25, CheckpointSeconds: 60, RestartSeconds: 600}.Goodput(64, 0)
+	require.NoError(t, err)
+	require.InEpsilon(t, same.Share, g.Share, near)
+	// Rates add up; on other instances nothing is taken away.
+	f.GPUHoursBetween = 64 * 25
+	g, err = f.Goodput(64, 8)
+	require.NoError(t, err)
+	require.InEpsilon(t, 12.5, g.Failures.MeanHours, near)
+	f.GPUHoursBetween = 0
+	g, err = f.Goodput(64, 0)
+	require.NoError(t, err)
+	require.Equal(t, PerfectGoodput, g)
+	_, err = Failures{InstanceHoursBetween: 1e-3, CheckpointSeconds: 60}.Goodput(64, 8)
+	require.ErrorIs(t, err, ErrNoProgress)
+}
+
+func TestCommitmentIsNamed(t *testing.T) {
+	a, err := hardware.Lookup("a100-sxm-80gb")
+	require.NoError(t, err)
+	p := hardware.Price{Provider: "p", Accelerator: a.Slug, GPUs: 8, PerHourUSD: 10, PerGPUHourUSD: 1.25, Pricing: hardware.Reserved, CommitmentHours: hardware.Known(8760.0)}
+	c, err := Rental{Tokens: 3600, TokensPerStep: 1, Ranks: 8, Accelerator: a, StepSeconds: 100, LowSeconds: 90, HighSeconds: 110, Price: &p}.Cost()
+	require.NoError(t, err)
+	require.InEpsilon(t, 1000, *c.USD, near) // 100 h; the term is paid for besides
+	require.InEpsilon(t, 87600, *c.CommitmentUSD, near)
+	require.Contains(t, c.Notes[len(c.Notes)-1], "the price binds for 1 years")
+}
+
 func TestScalingLaws(t *testing.T) {
 	// Chinchilla: C = 5.76e23, the budget of Gopher. Approach 3 as printed gives
 	// 40 B parameters (Hoffmann et al. 2022, table 3, 39.2 B for 10²³·5.76 by the

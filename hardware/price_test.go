@@ -268,6 +268,58 @@ func TestPriceUnfit(t *testing.T) {
 	f(hardware.UserProvider, 1, 512, "")
 }
 
+func TestPriceNotes(t *testing.T) {
+	parse := func(row string) hardware.Price {
+		t.Helper()
+		all, err := hardware.ParsePrices("p.csv", strings.NewReader("provider,instance_type,region,accelerator_slug,gpus,price_per_hour_usd,pricing,notes\n"+row), "")
+		require.NoError(t, err)
+		return all[0]
+	}
+	p := parse("us,rack,x,l40s,8,16,on_demand,node network 400.0 Gb/s; mem is GiB")
+	require.Equal(t, hardware.Known(6.25e9), p.NetworkBytesPerSecond) // 50 Gbit/s a GPU
+	l40s, err := hardware.Lookup("l40s")
+	require.NoError(t, err)
+	require.Empty(t, p.Unfit(l40s, 64))
+	p = parse("us,rack,x,l40s,8,16,on_demand,no word of a network")
+	require.Equal(t, hardware.UnfitNoNetwork, p.Unfit(l40s, 64))
+	require.Empty(t, p.Unfit(l40s, 8))
+	t4, err := hardware.Lookup("t4") // how many are in a node is not known
+	require.NoError(t, err)
+	require.Equal(t, hardware.UnfitPartialNode, parse("us,one,x,t4,1,0.5,on_demand,node network 5.0 Gb/s").Unfit(t4, 2))
+	p = parse("us,rack,x,a100-sxm-80gb,8,16,reserved,3y committed use; of a list")
+	require.Equal(t, hardware.Known(3*365*24.0), p.CommitmentHours)
+	require.True(t, parse("us,rack,x,h100-sxm,8,16,on_demand,marketplace offer").Marketplace())
+	v5e, err := hardware.Lookup("tpu-v5e")
+	require.NoError(t, err)
+	require.Empty(t, parse("us,chip,x,tpu-v5e,1,1.2,on_demand,per chip-hour").Unfit(v5e, 256))
+	require.False(t, parse("us,rack,x,h100-sxm,8,16,on_demand,node network fast Gb/s; 0y committed use").NetworkBytesPerSecond.Known)
+}
+
+func TestSelectPricesByDayAndMarket(t *testing.T) {
+	f := func(filter hardware.PriceFilter, ok func(hardware.Price) bool) {
+		t.Helper()
+		filter.Accelerators = []string{"h100-sxm"}
+		list, err := hardware.SelectPrices(hardware.Prices(), filter)
+		require.NoError(t, err)
+		require.NotEmpty(t, list)
+		for _, p := range list {
+			require.True(t, ok(p), "%+v", p)
+		}
+	}
+	f(hardware.PriceFilter{}, func(p hardware.Price) bool { return p.Provider != "vast" })
+	f(hardware.PriceFilter{Providers: []string{"vast"}}, func(p hardware.Price) bool { return p.Provider == "vast" })
+	f(hardware.PriceFilter{Since: "2026-06-01"}, func(p hardware.Price) bool { return p.AsOf >= "2026-06-01" })
+	// Terms of one and of three years are two offers.
+	list, err := hardware.SelectPrices(hardware.Prices(), hardware.PriceFilter{Providers: []string{"gcp"}, Pricing: []hardware.Pricing{hardware.Reserved}})
+	require.NoError(t, err)
+	terms := map[float64]int{}
+	for _, p := range list {
+		terms[p.CommitmentHours.Or(0)/365/24]++
+	}
+	require.Positive(t, terms[1])
+	require.Positive(t, terms[3])
+}
+
 func TestCheapestOffer(t *testing.T) {
 	h100, err := hardware.Lookup("h100-sxm")
 	require.NoError(t, err)

@@ -8,7 +8,8 @@
 // first of: divisibility (the checks of package accounting), memory, and time: of
 // all that fit on one number of one accelerator only the fastest is worth paying
 // for, since all cost the same an hour. So what remains is one candidate a pair,
-// and it does not depend on prices.
+// and it does not depend on prices. Instances of one accelerator with different
+// networks are different candidates: a step takes its own time on each.
 //
 // # Choices
 //

@@ -297,6 +297,70 @@ func TestPickKeepsToGivenSizes(t *testing.T) {
 	countsAddUp(t, r)
 }
 
+func TestPickTellsWhatElse(t *testing.T) {
+	r, err := Pick(byHand(t))
+	require.NoError(t, err)
+	// h100 ×8 costs $160 and ×16 $168, beyond the $153.60 of the winner's high end; the
+	// a100 ×16 takes 4.1 h for $131.20.
+	require.Equal(t, "a100-sxm-80gb", r.Trade.Choice.Accelerator)
+	require.EqualValues(t, 16, r.Trade.Choice.GPUs)
+	require.InEpsilon(t, 4.1/8-1, r.Trade.OtherGap, 1e-9)
+	require.Len(t, r.ByGPU, 2)
+	require.Equal(t, "h100-sxm", r.ByGPU[1].Choice.Accelerator)
+	require.Equal(t, []string{"h100-sxm"}, r.Tied) // 25 % apart, and 1.2^√2 is 29 %
+	require.InEpsilon(t, math.Pow(1.2, math.Sqrt2)-1, r.ByGPU[1].Both, 1e-9)
+
+	q := byHand(t)
+	q.Offers[0].AsOf = "2026-01-01" // of the h100 alone
+	r, err = Pick(q)
+	require.NoError(t, err)
+	require.Equal(t, "h100-sxm", r.Dated.Choice.Accelerator)
+}
+
+func TestPickLeavesOutLongRuns(t *testing.T) {
+	f := func(horizon, deadline float64, gpu string, gpus, left int64) {
+		t.Helper()
+		q := byHand(t)
+		q.HorizonHours, q.DeadlineHours = horizon, deadline
+		r, err := Pick(q)
+		require.NoError(t, err)
+		require.Equal(t, gpu, r.Winner.Accelerator)
+		require.Equal(t, gpus, r.Winner.GPUs)
+		n := int64(0)
+		for _, e := range r.Excluded {
+			if e.Reason == reasonHorizon {
+				n = e.Count
+			}
+		}
+		require.Equal(t, left, n)
+		countsAddUp(t, r)
+	}
+	f(5, 0, "a100-sxm-80gb", 16, 2)  // the a100 ×8 of both providers takes 8 h
+	f(1, 0, "a100-sxm-80gb", 8, 0)   // nothing is shorter: then none is left out
+	f(5, 100, "a100-sxm-80gb", 8, 0) // a deadline says what is too long
+}
+
+// Instances with other networks are other candidates, each timed on its own.
+func TestPickTimesTheNetworkOfTheOffer(t *testing.T) {
+	q := byHand(t)
+	q.Offers[2].NetworkBytesPerSecond = hardware.Known(1e9)
+	seen := map[float64]bool{}
+	q.Timer = func(a hardware.Accelerator, r *accounting.Recipe) (StepTimer, error) {
+		seen[a.NICBytesPerSecond.Or(0)] = true
+		return handTimer(a, r)
+	}
+	r, err := Pick(q)
+	require.NoError(t, err)
+	require.True(t, seen[1e9])
+	require.EqualValues(t, 6, r.Fitted) // h100, a100 on either network, each ×8 and ×16
+	require.Equal(t, 25e9, *r.Winner.Network)
+	countsAddUp(t, r)
+	q.OwnNetwork = true
+	r, err = Pick(q)
+	require.NoError(t, err)
+	require.EqualValues(t, 4, r.Fitted)
+}
+
 func TestPickCountsLostTime(t *testing.T) {
 	q := byHand(t)
 	q.Goodput = func(int64, *hardware.Price) (accounting.Goodput, error) { return accounting.GivenGoodput(0.5) }
