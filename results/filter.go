@@ -24,8 +24,8 @@ import (
 //
 // Every column is a name; beside them stand fits (status == "fits") and the
 // units KB MB GB TB and KiB MiB GiB TiB. Division gives a fraction. A column
-// that is NULL compares as false. A Filter is safe for concurrent use; the nil
-// Filter matches every row.
+// that is NULL compares as false, but equals nil: cost_usd == nil. A Filter is safe
+// for concurrent use; the nil Filter matches every row.
 type Filter struct {
 	source  string
 	program *vm.Program
@@ -77,7 +77,7 @@ func CompileFilter(source string) (*Filter, error) {
 	for name, unit := range filterUnits {
 		env[name] = unit
 	}
-	options := []expr.Option{expr.Env(env), expr.AsBool(), expr.DisableAllBuiltins(), expr.MaxNodes(maxFilterNodes)}
+	options := []expr.Option{expr.Env(env), expr.AsBool(), expr.DisableAllBuiltins(), expr.MaxNodes(maxFilterNodes), expr.Patch(nulls{})}
 	for _, f := range []string{"abs", "ceil", "floor", "round", "min", "max", "len", "lower", "upper"} {
 		options = append(options, expr.EnableBuiltin(f))
 	}
@@ -95,6 +95,27 @@ func CompileFilter(source string) (*Filter, error) {
 		}
 	}
 	return f, nil
+}
+
+// nulls rewrites comparisons with nil: a NULL is not a number, the one value that
+// does not equal itself.
+type nulls struct{}
+
+func (nulls) Visit(node *ast.Node) {
+	b, ok := (*node).(*ast.BinaryNode)
+	if !ok || b.Operator != "==" && b.Operator != "!=" {
+		return
+	}
+	x, other := b.Left, b.Right
+	if _, isNil := x.(*ast.NilNode); isNil {
+		x, other = other, x
+	}
+	if _, isNil := other.(*ast.NilNode); !isNil {
+		return
+	}
+	if id, ok := x.(*ast.IdentifierNode); ok {
+		ast.Patch(node, &ast.BinaryNode{Operator: map[string]string{"==": "!=", "!=": "=="}[b.Operator], Left: id, Right: id})
+	}
 }
 
 // identifiers collects the names of an expression.

@@ -139,6 +139,8 @@ func TestFilter(t *testing.T) {
 	f("headroom_bytes < -1*GB", func(r Row) bool { return r.HeadroomBytes < -1_000_000_000 })
 	f("price_usd_per_gpu_hour < 3", func(r Row) bool { return r.PriceUSDPerGPUHour == 2.99 })
 	f("price_usd_per_gpu_hour > 0", func(r Row) bool { return r.PriceUSDPerGPUHour == 2.99 })
+	f("price_usd_per_gpu_hour == nil", func(r Row) bool { return r.PriceUSDPerGPUHour == 0 })
+	f("fits && nil != price_usd_per_gpu_hour", func(r Row) bool { return r.Status == "fits" && r.PriceUSDPerGPUHour == 2.99 })
 	f("forward_causal_flops / tokens_per_step > 1e8", func(r Row) bool { return r.ForwardFLOPs/float64(r.TokensPerStep) > 1e8 })
 	f("max(tp, zero) == 2", func(r Row) bool { return max(r.TP, r.ZeRO) == 2 })
 	f("case_id % 7 == 3", func(r Row) bool { return r.CaseID%7 == 3 })

@@ -2,6 +2,8 @@ package sweep
 
 import (
 	"context"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -86,4 +88,60 @@ func TestPresetsAnswer(t *testing.T) {
 	for i := range pick {
 		require.Positive(t, pick[i].CostUSD, "%s has an offer of whole nodes", pick[i].Accelerator)
 	}
+}
+
+// TestStudyOfTheDesign loads and runs the example of the design, with each of the
+// three ways to keep rows.
+func TestStudyOfTheDesign(t *testing.T) {
+	text, err := os.ReadFile("testdata/design.yaml")
+	require.NoError(t, err)
+	load := func(keep string, set ...string) *Study {
+		study := strings.Replace(string(text), "keep: {status: all}", "keep: "+keep, 1)
+		require.Contains(t, study, "keep: "+keep)
+		study = strings.Replace(study, "./tiny.json", "./testdata/tiny.json", 1)
+		s, err := Load(Source{File: "design.yaml", Data: []byte(study), Set: append(set, "out.dir="+t.TempDir())})
+		require.NoError(t, err)
+		return s
+	}
+	s := load("{status: all}")
+	require.Equal(t, "overnight", s.Name)
+	require.EqualValues(t, 1e12, s.Tokens)
+	require.Equal(t, []string{"aws", "lambda"}, s.Prices.Providers)
+	require.EqualValues(t, 1<<20, s.Out.PartRows)
+	require.Greater(t, s.Cases(), int64(800_000))
+
+	small := []string{"micro_batch=1", "gpus=64", "context=8192", "recompute=full"}
+	all := load("{status: all}", small...)
+	sum := run(t, all, Options{Workers: 2})
+	require.True(t, sum.Complete)
+	require.Equal(t, all.Cases(), sum.Rows)
+	fits := run(t, load("fits", small...), Options{Workers: 2})
+	require.Equal(t, sum.Status, fits.Status, "what is not kept is counted")
+	require.Equal(t, sum.Status[results.StatusFits], fits.Rows)
+	best := load("{best: 100, per: [model, accelerator], by: cost_usd}", small...)
+	kept := run(t, best, Options{Workers: 2})
+	require.Equal(t, sum.Status, kept.Status)
+	require.EqualValues(t, 3*4*100, kept.Rows, "100 of each model and accelerator")
+
+	// The cheapest of each model and accelerator is the same in all of them.
+	cheapest := func(s *Study) (ids []int64) {
+		d, err := results.Open(results.OS(), s.Out.Dir)
+		require.NoError(t, err)
+		top, err := d.Top(context.Background(), results.TopOptions{
+			Where: where(t, "cost_usd != nil"), By: []results.SortKey{{Column: "cost_usd"}}, Per: []string{"model", "accelerator"}, Limit: 1,
+		})
+		require.NoError(t, err)
+		for i := range top.Rows {
+			ids = append(ids, top.Rows[i].CaseID)
+		}
+		return ids
+	}
+	require.NotEmpty(t, cheapest(all))
+	require.Equal(t, cheapest(all), cheapest(best))
+}
+
+func where(t *testing.T, text string) *results.Filter {
+	f, err := results.CompileFilter(text)
+	require.NoError(t, err)
+	return f
 }

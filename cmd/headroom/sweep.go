@@ -304,6 +304,9 @@ func groupsOf(study *sweep.Study) (columns []string) {
 		if a == nil || len(a.Values) < 2 {
 			continue
 		}
+		if study.Keep.Best > 0 && !slices.Contains(study.Keep.Per, axis.name) {
+			continue // the best of others may not be there
+		}
 		if rows *= len(a.Values); rows > mostRows {
 			break
 		}
