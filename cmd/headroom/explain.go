@@ -65,6 +65,9 @@ Whatever is not given has a default, which the output states. Sizes take K M B T
 				}
 			}
 			if s.JSON {
+				if e.Time != nil && e.Cost == nil {
+					return s.writeJSON(uncosted{e, noCost{Why: "the tokens of the run are not given: --tokens 1T"}})
+				}
 				return s.writeJSON(e) // a case that cannot exist is an answer too
 			}
 			if e.Status == "ruled_out" {
@@ -78,6 +81,20 @@ Whatever is not given has a default, which the output states. Sizes take K M B T
 	money.register(cmd)
 	cmd.Flags().BoolVar(&tensors, "tensors", false, "list every stored tensor under its component")
 	return cmd
+}
+
+// uncosted is an explanation that has a time and no cost, because nobody said how
+// long the run is.
+type uncosted struct {
+	*accounting.Explanation
+	Cost noCost `json:"cost"`
+}
+
+type noCost struct {
+	GPUHours *float64 `json:"gpu_hours"`
+	USD      *float64 `json:"usd"`
+	Price    *float64 `json:"price"`
+	Why      string   `json:"why"`
 }
 
 // ruledOut tells why a case cannot exist.
