@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -29,7 +30,8 @@ func table(header ...string) *textTable { return &textTable{header: header} }
 
 func (t *textTable) add(cells ...string) { t.rows = append(t.rows, cells) }
 
-// write prints the table with each line after indent; bold emphasises the header.
+// write prints the table with each line after indent; bold emphasises the header. On
+// a terminal the last column is broken between words where it is too wide.
 func (t *textTable) write(w io.Writer, indent string, bold func(string) string) {
 	width := make([]int, len(t.header))
 	right := make([]bool, len(t.header))
@@ -64,10 +66,30 @@ func (t *textTable) write(w io.Writer, indent string, bold func(string) string) 
 	if titled {
 		fmt.Fprintf(w, "%s%s\n", indent, bold(line(head)))
 	}
+	last := len(width) - 1
+	before := utf8.RuneCountInString(indent) + 2*last
+	for i := range last {
+		before += width[i]
+	}
+	room := 0 // for the last column; 0 = as much as it takes
+	if out, ok := w.(*stream); ok && out.TTY && !right[last] && out.width()-before >= leastRoom {
+		room = out.width() - before
+	}
 	for _, r := range t.rows {
+		var rest []string
+		if room > 0 && len(r) == len(width) && utf8.RuneCountInString(r[last]) > room {
+			pieces := lines(r[last], room)
+			r, rest = append(slices.Clone(r[:last]), pieces[0]), pieces[1:]
+		}
 		fmt.Fprintf(w, "%s%s\n", indent, line(r))
+		for _, piece := range rest {
+			fmt.Fprintf(w, "%s%s\n", strings.Repeat(" ", before), piece)
+		}
 	}
 }
+
+// leastRoom is how narrow a column may become by breaking it.
+const leastRoom = 24
 
 // bold is for headings, where a person looks at a terminal that can show it.
 func (s *state) bold(text string) string {

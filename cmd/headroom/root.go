@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 
+	"headroom/results"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -86,7 +88,7 @@ millions of them written to a Parquet dataset.
 	}
 	fixed(root, "log-level", "debug", "info", "warn", "error")
 
-	root.AddCommand(newCommit(s), newDiff(s), newExplain(s), newExport(s), newLimit(s), newModels(s), newGPUs(s), newPrices(s), newPick(s), newPlan(s), newSweep(s), newTop(s), newValidate(s), newVerify(s), newWhy(s))
+	root.AddCommand(newCommit(s), newDiff(s), newExplain(s), newExport(s), newLimit(s), newModels(s), newGPUs(s), newPrices(s), newPick(s), newPlan(s), newSweep(s), newTop(s), newValidate(s), newVerify(s), newVersion(s), newWhy(s))
 	return root
 }
 
@@ -137,6 +139,22 @@ func dynamic(cmd *cobra.Command, flag string, files bool, values func() []string
 	})
 	if err != nil {
 		panic(err)
+	}
+}
+
+// newVersion answers those who ask for a command where others ask for a flag.
+func newVersion(s *state) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Tell which build this is, and the versions that decide a dataset",
+		Args:  noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if s.JSON {
+				return s.writeJSON(map[string]any{"version": version(), "engine_version": engineVersion, "schema_version": results.SchemaVersion})
+			}
+			fmt.Fprintf(s.Stdout, "headroom %s\nengine %s, schema of datasets %d\n", version(), engineVersion, results.SchemaVersion)
+			return nil
+		},
 	}
 }
 
