@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -64,7 +65,12 @@ type OtherStudyError struct {
 }
 
 func (e *OtherStudyError) Error() string {
-	return fmt.Sprintf("%s belongs to another study:\n  %s", e.Dir, strings.Join(e.Diff, "\n  "))
+	const most = 15 // lines that a person reads
+	lines := e.Diff
+	if more := len(lines) - most; more > 0 {
+		lines = append(slices.Clone(lines[:most]), fmt.Sprintf("and %d more differences", more))
+	}
+	return fmt.Sprintf("%s belongs to another study:\n  %s", e.Dir, strings.Join(lines, "\n  "))
 }
 
 // Hint says what to do next.

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Plan is what decides every byte of a dataset.
@@ -128,9 +129,9 @@ func diffTrees(lines []string, path string, a, b any, aName, bName string) []str
 				bv, inB := bm[k]
 				switch {
 				case !inA:
-					lines = append(lines, fmt.Sprintf("%s: not set %s, %s %s", sub, aName, compactJSON(bv), bName))
+					lines = append(lines, fmt.Sprintf("%s: not set %s, %s %s", sub, aName, brief(bv), bName))
 				case !inB:
-					lines = append(lines, fmt.Sprintf("%s: %s %s, not set %s", sub, compactJSON(av), aName, bName))
+					lines = append(lines, fmt.Sprintf("%s: %s %s, not set %s", sub, brief(av), aName, bName))
 				default:
 					lines = diffTrees(lines, sub, av, bv, aName, bName)
 				}
@@ -142,7 +143,10 @@ func diffTrees(lines []string, path string, a, b any, aName, bName string) []str
 		if bl, ok := b.([]any); ok {
 			an, aNames := named(al)
 			bn, bNames := named(bl)
-			if an != nil && bn != nil && slices.Equal(aNames, bNames) {
+			if an != nil && bn != nil {
+				if slices.Equal(slices.Sorted(slices.Values(aNames)), slices.Sorted(slices.Values(bNames))) && !slices.Equal(aNames, bNames) {
+					lines = append(lines, fmt.Sprintf("%s: in the order %s %s, %s %s", path, strings.Join(aNames, " "), aName, strings.Join(bNames, " "), bName))
+				}
 				return diffTrees(lines, path, an, bn, aName, bName)
 			}
 			// Of long lists, what only one has tells more than both in full.
@@ -152,8 +156,8 @@ func diffTrees(lines []string, path string, a, b any, aName, bName string) []str
 			}
 		}
 	}
-	if av, bv := compactJSON(a), compactJSON(b); av != bv {
-		lines = append(lines, fmt.Sprintf("%s: %s %s, %s %s", path, av, aName, bv, bName))
+	if compactJSON(a) != compactJSON(b) {
+		lines = append(lines, fmt.Sprintf("%s: %s %s, %s %s", path, brief(a), aName, brief(b), bName))
 	}
 	return lines
 }
@@ -203,6 +207,15 @@ func compactJSON(v any) string {
 		return fmt.Sprint(v)
 	}
 	return string(bytes.TrimSpace(b.Bytes()))
+}
+
+// brief is a value as much of it as a person reads.
+func brief(v any) string {
+	const most = 120
+	if text := []rune(compactJSON(v)); len(text) > most {
+		return string(text[:most]) + "…"
+	}
+	return compactJSON(v)
 }
 
 // canonicalJSON rewrites a document with sorted keys and no spaces, numbers as

@@ -125,7 +125,7 @@ func (f *pickFlags) register(cmd *cobra.Command) {
 	p.Var(&r.tokens, "tokens", "tokens of the whole training run, such as 1T")
 	p.StringVar(&f.family, "family", "", "choose model and tokens too, in a `FAMILY`: "+strings.Join(sweep.FamilyNames(), ", ")+", or any model's name")
 	p.StringVar(&f.law, "law", accounting.ScalingLawNames()[0], "scaling `LAW` for that: "+strings.Join(accounting.ScalingLawNames(), ", "))
-	p.StringVar(&f.flops, "flops", "", "FLOPs to spend, `6·parameters·tokens`, such as 1e23 (default what the budget buys)")
+	p.StringVar(&f.flops, "flops", "", "`FLOPS` to spend, 6·parameters·tokens, such as 1e23 (default what the budget buys)")
 	p.Var(&r.seq, "seq", "context length in tokens (default 4096, or the model's longest)")
 	p.Var(&r.gb, "global-batch", "sequences of one optimizer step")
 	p.Var(&f.globalTokens, "global-batch-tokens", "the same in tokens (default 4Mi)")
