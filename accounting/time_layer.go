@@ -393,6 +393,11 @@ func (u *unitContext) sharded(c *Compiled, cs *compiledSection, f, b *passTime) 
 	elements := float64(dense + expert)
 	gather := u.m.gather(u.shard, u.bytes*elements/u.stack.Gather)
 	scatter := u.m.gather(u.shard, u.reduceBytes()*elements/u.stack.Gather)
+	if u.r.Offload&OffloadParameters != 0 { // each shard comes from the host, its gradients go there
+		mine := elements / float64(u.shard.size) / u.m.HostRate
+		gather = math.Max(gather, u.bytes*mine)
+		scatter = math.Max(scatter, u.reduceBytes()*mine)
+	}
 	exposed := func(busy, wire float64) float64 {
 		h := u.stack.DPHidden
 		return float64(h*(overlapped(busy, wire)-busy)) + float64((1-h)*wire)

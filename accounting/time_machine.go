@@ -2,6 +2,7 @@ package accounting
 
 import (
 	"fmt"
+	"math"
 
 	"headroom/hardware"
 )
@@ -29,9 +30,11 @@ type Machine struct {
 	// with all peers and with one; NetworkRate is the share of one accelerator in
 	// its node's network.
 	ScaleUpRate, PeerRate, NetworkRate float64
-	Domain                             int64 // accelerators in one fast domain
-	Switched                           bool  // the fabric reduces in the switch (NVLS)
-	Assumed                            []string
+	// HostRate is bytes a second one way between the accelerator and its host.
+	HostRate float64
+	Domain   int64 // accelerators in one fast domain
+	Switched bool  // the fabric reduces in the switch (NVLS)
+	Assumed  []string
 }
 
 // A Format is the number format of matrix products, with its scaling.
@@ -56,6 +59,9 @@ func (f Format) String() string { return [...]string{"16-bit", "tf32", "fp8", "m
 // positive, is the bytes a second of one accelerator's share of the network in
 // place of the catalog's. The error says that the accelerator has no such format.
 func NewMachine(a hardware.Accelerator, p *Precision, network float64) (*Machine, error) {
+	if network < 0 || math.IsNaN(network) || math.IsInf(network, 0) {
+		return nil, fmt.Errorf("a network of %g bytes a second: write a positive rate, or leave it to the catalog", network)
+	}
 	a = a.PerDevice()
 	m := &Machine{Architecture: a.Architecture, Calibration: &shipped, Format: p.Products, MemoryRate: a.MemoryBytesPerSecond}
 	m.arch, m.Inherited = architectureOf(a.Architecture)
@@ -106,6 +112,7 @@ func NewMachine(a hardware.Accelerator, p *Precision, network float64) (*Machine
 	}
 	m.ComputeUnits = float64(a.ComputeUnits.Or(100))
 	pcie := a.PCIeBytesPerSecond.Or(32e9)
+	m.HostRate = 0.88 * pcie // copies on H200, efficiency.csv
 	m.Domain = max(a.ScaleUpDomain.Or(1), 1)
 	m.ScaleUpRate = a.ScaleUpBytesPerSecond.Or(pcie)
 	if !a.ScaleUpBytesPerSecond.Known {
@@ -125,6 +132,9 @@ func NewMachine(a hardware.Accelerator, p *Precision, network float64) (*Machine
 	default:
 		m.NetworkRate = min(pcie, assumedNIC)
 		note("the network of %s is not in the catalog: %g Gbit/s an accelerator are assumed", a.Slug, m.NetworkRate*8e-9)
+	}
+	if !(m.ScaleUpRate > 0) || !(m.PeerRate > 0) || !(m.NetworkRate > 0) || !(m.HostRate > 0) {
+		return nil, fmt.Errorf("%s: a link's rate is zero or negative, so no time can be told", a.Slug)
 	}
 	return m, nil
 }

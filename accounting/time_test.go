@@ -90,6 +90,80 @@ func TestZeRO2ReducesEachMicroBatch(t *testing.T) {
 	require.InEpsilon(t, 63.0/31.0, (many-one)/(step(2, 64).DPCommSeconds-one), 1e-9)
 }
 
+// A deeper model takes longer, and so does a longer context in tokens of the same
+// number; more FLOPs are never faster.
+func TestTimeGrowsWithWork(t *testing.T) {
+	machines := []*Machine{machine(t, "a100-sxm-80gb", "bf16-mixed"), machine(t, "h100-sxm", "fp8-mixed"), machine(t, "gb200", "mxfp8-mixed"), machine(t, "rtx-4090", "bf16-mixed")}
+	rapid.Check(t, func(t *rapid.T) {
+		m := rapid.SampledFrom(machines).Draw(t, "machine")
+		profile := rapid.SampledFrom([]string{"megatron", "fsdp2", "torch-eager", "deepspeed"}).Draw(t, "profile")
+		heads := rapid.Int64Range(2, 64).Draw(t, "heads")
+		step := func(layers, width, ffn, context int64) float64 {
+			p, err := ParseProfile(profile)
+			require.NoError(t, err)
+			r := Recipe{Precision: precisions[0], Optimizer: optimizers[0]}
+			r.Precision.Products = m.Format
+			k, err := Compile(NewLedger(llamaLike(width, layers, heads, heads, ffn, 32000, false, true), r, p))
+			require.NoError(t, err)
+			x := Setting{Workload: Workload{Context: context, MicroBatch: 1, GlobalBatch: 8 * 16384 / context}, Plan: Plan{TP: 1, PP: 1, VPP: 1, CP: 1, EP: 1, ETP: 1, DP: 1}, GPUs: 1}
+			var one Time
+			k.Time(&x, m, &one)
+			require.Greater(t, one.MFU, 0.0)
+			require.Less(t, one.MFU, 0.8)
+			return one.StepSeconds
+		}
+		layers := rapid.Int64Range(1, 80).Draw(t, "layers")
+		width, ffn := 128*heads, rapid.Int64Range(1, 200).Draw(t, "ffn")*128
+		base := step(layers, width, ffn, 2048)
+		require.Greater(t, step(layers+1, width, ffn, 2048), base)
+		require.GreaterOrEqual(t, step(layers, width, 2*ffn, 2048), base)
+	})
+}
+
+// Every accelerator of the catalog is timed within reason or refused in words.
+func TestEveryAcceleratorIsTimed(t *testing.T) {
+	m, err := arch.Lookup("llama-3.1-8b", arch.Options{})
+	require.NoError(t, err)
+	for _, slug := range hardware.Builtin().Slugs() {
+		a, err := hardware.Lookup(slug)
+		require.NoError(t, err)
+		for _, profile := range []string{"megatron", "fsdp2", "torch-eager", "deepspeed"} {
+			for _, recipe := range []string{"bf16-mixed", "fp16-mixed", "fp8-mixed", "mxfp8-mixed", "nvfp4-mixed"} {
+				for _, gpus := range []int64{1, 8, 64} {
+					o := Options{Model: m, Profile: profile, Recipe: recipe, Context: 4096, MicroBatch: 2, GlobalBatch: 512, GPUs: gpus}
+					c, err := o.Resolve()
+					require.NoError(t, err)
+					machine, err := NewMachine(a, &c.Recipe.Precision, 0)
+					if err != nil {
+						require.Contains(t, err.Error(), slug)
+						break
+					}
+					k, err := c.Compile()
+					require.NoError(t, err)
+					var x Time
+					k.Time(&c.Setting, machine, &x)
+					name := fmt.Sprint(slug, " ", profile, " ", recipe, " ", gpus)
+					least := 0.01
+					switch {
+					case machine.ScaleUpRate < 40e9 && gpus > 1:
+						least = 0.001 // through the host or its network
+					case machine.Format >= FormatFP8:
+						least = 0.003 // of a peak that small products in 16 bits do not see
+					}
+					if !(x.MFU > least && x.MFU < 0.75) {
+						t.Errorf("%s: MFU %.4f", name, x.MFU)
+					}
+					require.Greater(t, x.LowSeconds, 0.0, name)
+					require.Greater(t, x.HighSeconds, x.LowSeconds, name)
+					if machine.Inherited {
+						require.Greater(t, x.HighSeconds/x.LowSeconds, 1.35, name)
+					}
+				}
+			}
+		}
+	}
+}
+
 func TestTimeDoesNotAllocate(t *testing.T) {
 	for _, name := range []string{"llama-3.1-8b", "deepseek-v3", "gemma-2-9b"} {
 		m, err := arch.Lookup(name, arch.Options{})
@@ -315,6 +389,22 @@ func TestNewMachineRefuses(t *testing.T) {
 		require.NoError(t, err)
 		_, err = NewMachine(a, &p, 0)
 		require.EqualError(t, err, want)
+	}
+	broken, err := hardware.Lookup("h100-sxm")
+	require.NoError(t, err)
+	for _, rate := range []float64{-1, math.NaN(), math.Inf(1)} {
+		_, err := NewMachine(broken, &precisions[0], rate)
+		require.ErrorContains(t, err, "write a positive rate")
+	}
+	for _, change := range []func(a *hardware.Accelerator){
+		func(a *hardware.Accelerator) { a.MemoryBytesPerSecond = 0 },
+		func(a *hardware.Accelerator) { a.ScaleUpBytesPerSecond = hardware.Known(-1.0) },
+		func(a *hardware.Accelerator) { a.NICBytesPerSecond = hardware.Known(0.0) },
+	} {
+		a := broken
+		change(&a)
+		_, err := NewMachine(a, &precisions[0], 0)
+		require.ErrorContains(t, err, "zero")
 	}
 	f("v100-sxm-32gb", "bf16-mixed", "v100-sxm-32gb has no bf16: choose another recipe")
 	f("a100-sxm-80gb", "fp8-mixed", "a100-sxm-80gb has no fp8: choose a 16-bit recipe")

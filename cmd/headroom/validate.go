@@ -28,7 +28,9 @@ convention. Rows that lack an input are skipped, and the reason is given.
 Errors are summed up by family of publication. "macro" is the mean over models and
 GPUs of the median error of each, so that long series of like runs weigh no more than
 single ones; "bias" is the median signed error; "rank" is Spearman's correlation within
-a model. The baseline gives every run one constant efficiency.
+a model, "in series" within a model, GPU and precision, and "pairs" the share of pairs of
+runs of a model, over 5 % apart, that are predicted in their order: repeated runs differ
+by up to that. The baseline gives every run one constant efficiency.
 
 Tables of exact bytes, read off a framework's own code on fake tensors, are told by
 their columns: what PyTorch's autograd keeps of Hugging Face models (saved_tensors.csv)
@@ -114,13 +116,27 @@ func (s *state) printValidation(r *validate.Report, held *validate.Holdout, rows
 	}
 	if len(r.Time.Families) > 0 {
 		s.printSummary("Time", &r.Time)
+		s.printFamilies("Time, one node and many apart", "family", r.Time.Scales)
+		s.printFamilies("Time by GPU", "gpu", r.Time.GPUs)
+		s.printFamilies("Time by model", "model", r.Time.Models)
 	}
 	if r.Baseline.Scored > 0 {
 		fmt.Fprintf(w, "  one constant efficiency for all runs would err by %s\n", unsigned(r.Baseline.MacroMedian))
 	}
 	if held != nil {
 		s.printSummary("Time, each family predicted without its own runs", &held.Unseen)
-		fmt.Fprintf(w, "  inside the error bar: %s of the runs\n", percent(held.Coverage, 1))
+		s.printFamilies("The same, one node and many apart", "family", held.Unseen.Scales)
+		fmt.Fprintf(w, "  an eighth of the groups of model and GPU held out in turn: %s; of the runs: %s\n", unsigned(held.Groups.MacroMedian), unsigned(held.Rows.MacroMedian))
+		fmt.Fprintf(w, "  inside an error bar made from the other families: %s of the runs; the bars reach %s on average\n", percent(held.Coverage, 1), unsigned(held.Spread))
+		for _, f := range slices.Sorted(maps.Keys(held.FamilyCoverage)) {
+			fmt.Fprintf(w, "    %s %s\n", f, percent(held.FamilyCoverage[f], 1))
+		}
+		s.heading("Kernels measured alone, their shapes held out")
+		t := table("kernel", ">rates", ">median", ">held out", ">90th percentile", ">bias")
+		for _, k := range validate.StudyKernels() {
+			t.add(k.Name, thousands(int64(k.Rates)), unsigned(k.Seen), unsigned(k.Unseen), unsigned(k.P90), signed(k.Bias))
+		}
+		t.write(w, "  ", s.bold)
 	}
 	reasons := map[string]int{}
 	for _, f := range slices.Concat(r.Memory.Families, r.Time.Families) {
@@ -142,21 +158,42 @@ func (s *state) printValidation(r *validate.Report, held *validate.Holdout, rows
 
 func (s *state) printSummary(title string, sum *validate.Summary) {
 	s.heading(title)
-	t := table("family", "metric", ">rows", ">skipped", ">median", ">90th percentile", ">macro", ">bias", ">worst", "worst row", ">rank")
+	t := table("family", "metric", ">rows", ">skipped", ">median", ">90th percentile", ">macro", ">bias", ">worst", "worst row", ">rank", ">in series", ">pairs")
 	for _, f := range sum.Families {
 		if f.Scored == 0 {
 			t.add(f.Name, words(f.Metric), "0", thousands(int64(f.Skipped)))
 			continue
 		}
-		rank := ""
-		if f.RankModels > 0 {
-			rank = fmt.Sprintf("%.3f", f.Rank)
+		rank, series, pairs := ranked(f.Rank, f.RankModels), ranked(f.SeriesRank, f.Series), ""
+		if f.Pairs > 0 {
+			pairs = percent(f.Ordered, 1)
 		}
 		t.add(f.Name, words(f.Metric), thousands(int64(f.Scored)), thousands(int64(f.Skipped)),
-			unsigned(f.Median), unsigned(f.P90), unsigned(f.Macro), signed(f.Bias), signed(f.Worst), f.WorstID, rank)
+			unsigned(f.Median), unsigned(f.P90), unsigned(f.Macro), signed(f.Bias), signed(f.Worst), f.WorstID, rank, series, pairs)
 	}
 	t.write(s.Stdout, "  ", s.bold)
 	fmt.Fprintf(s.Stdout, "  mean over families: %s, %s rows\n", unsigned(sum.MacroMedian), thousands(int64(sum.Scored)))
+}
+
+// ranked is a mean rank correlation over n groups.
+func ranked(rho float64, n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.3f", rho)
+}
+
+// printFamilies prints one list of a summary.
+func (s *state) printFamilies(title, name string, all []validate.Family) {
+	if len(all) == 0 {
+		return
+	}
+	s.heading(title)
+	t := table(name, ">rows", ">mean", ">median", ">90th percentile", ">bias", ">worst", "worst row")
+	for _, f := range all {
+		t.add(f.Name, thousands(int64(f.Scored)), unsigned(f.Mean), unsigned(f.Median), unsigned(f.P90), signed(f.Bias), signed(f.Worst), f.WorstID)
+	}
+	t.write(s.Stdout, "  ", s.bold)
 }
 
 func (s *state) printMeasurements(rows []validate.Row) {

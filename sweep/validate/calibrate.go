@@ -189,7 +189,9 @@ func score(all []trainingRun, calibration func(r *trainingRun) *accounting.Calib
 		r := &all[i]
 		p := r.predict(calibration(r))
 		m := r.e.Trial.Measurement
-		rows = append(rows, Row{ID: r.id, Family: r.family, Model: m.Model, GPU: m.GPU, Metric: "step_seconds", Predicted: p, Measured: r.seconds, Error: p/r.seconds - 1, Scored: true})
+		row := Row{ID: r.id, Family: r.family, Model: m.Model, GPU: m.GPU, Metric: "step_seconds", Predicted: p, Measured: r.seconds, Error: p/r.seconds - 1, Scored: true}
+		row.place(r.e)
+		rows = append(rows, row)
 	}
 	return summarize(rows, isTime)
 }

@@ -44,7 +44,9 @@ type Row struct {
 	Low  float64 `json:"low,omitempty"`
 	High float64 `json:"high,omitempty"`
 
-	ideal float64 // the step at the printed peak, seconds
+	ideal     float64 // the step at the printed peak, seconds
+	precision string
+	scale     string // of time: one node or many
 }
 
 // A Report is the outcome of a table.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"gonum.org/v1/gonum/stat"
 )
@@ -24,6 +25,8 @@ type Summary struct {
 	Families   []Family `json:"families"`
 	Models     []Family `json:"models"` // the same by model, over all families
 	GPUs       []Family `json:"gpus"`
+	// Scales is the time of each family that has runs on one node and on many, apart.
+	Scales []Family `json:"scales,omitempty"`
 }
 
 // A Family is the rows of one publication with one metric; of one model or GPU
@@ -33,6 +36,7 @@ type Family struct {
 	Metric  string  `json:"metric,omitempty"`
 	Scored  int     `json:"scored"`
 	Skipped int     `json:"skipped"`
+	Mean    float64 `json:"mean_error"`
 	Median  float64 `json:"median_error"`
 	P90     float64 `json:"p90_error"`
 	Macro   float64 `json:"macro_median_error"` // mean over groups of their medians
@@ -43,11 +47,24 @@ type Family struct {
 	// that has at least minRanked rows, averaged over those models; 0 when none has.
 	Rank       float64 `json:"rank_correlation,omitempty"`
 	RankModels int     `json:"rank_models,omitempty"`
+	// SeriesRank is the same within each model, GPU and precision with at least
+	// minRanked different measured values.
+	SeriesRank float64 `json:"series_rank_correlation,omitempty"`
+	Series     int     `json:"series,omitempty"`
+	// Ordered is the share of pairs of runs of one model, farther apart than repeated
+	// measurements are (noiseFloor), that are predicted in the order measured; 0 with
+	// Pairs 0 when there are none. It is what of a rank the measurements can tell.
+	Ordered float64 `json:"ordered_pairs_share,omitempty"`
+	Pairs   int     `json:"pairs,omitempty"`
 	// Reasons counts the skipped rows.
 	Reasons map[string]int `json:"skipped_reasons,omitempty"`
 }
 
 const minRanked = 4
+
+// noiseFloor is how far apart two measurements must be, as a share, for their order
+// to mean anything: repeated ones differ by 1 to 7 %.
+const noiseFloor = 0.05
 
 func summarize(rows []Row, want func(metric string) bool) Summary {
 	var s Summary
@@ -102,6 +119,7 @@ func summarize(rows []Row, want func(metric string) bool) Summary {
 	}
 	s.Models = by(rows, want, func(r *Row) string { return r.Model })
 	s.GPUs = by(rows, want, func(r *Row) string { return r.GPU })
+	s.Scales = scales(rows, want)
 	return s
 }
 
@@ -120,12 +138,25 @@ func by(rows []Row, want func(metric string) bool, key func(r *Row) string) []Fa
 	return out
 }
 
+// scales splits the families that have runs on one node and on many.
+func scales(rows []Row, want func(metric string) bool) []Family {
+	all := by(rows, want, func(r *Row) string { return r.Family + ", " + r.scale })
+	var out []Family
+	for i := range all {
+		name, scale, _ := strings.Cut(all[i].Name, ", ")
+		both := func(f Family) bool { n, other, _ := strings.Cut(f.Name, ", "); return n == name && other != scale }
+		if scale != "" && slices.ContainsFunc(all, both) {
+			out = append(out, all[i])
+		}
+	}
+	return out
+}
+
 func family(name, metric string, rows []*Row) Family {
 	f := Family{Name: name, Metric: metric}
 	groups := map[[2]string][]float64{}
 	var order [][2]string
-	models := map[string][]*Row{}
-	var modelOrder []string
+	models, series := grouped{}, grouped{}
 	var abs, signed []float64
 	for _, r := range rows {
 		if r.Skipped != "" {
@@ -146,10 +177,9 @@ func family(name, metric string, rows []*Row) Family {
 			order = append(order, k)
 		}
 		groups[k] = append(groups[k], math.Abs(r.Error))
-		if models[r.Model] == nil {
-			modelOrder = append(modelOrder, r.Model)
-		}
-		models[r.Model] = append(models[r.Model], r)
+		models[r.Model+" "+r.Metric] = append(models[r.Model+" "+r.Metric], r)
+		s := strings.Join([]string{r.Model, r.GPU, r.precision, r.Metric}, " ")
+		series[s] = append(series[s], r)
 		if f.WorstID == "" || math.Abs(r.Error) > math.Abs(f.Worst) {
 			f.Worst, f.WorstID = r.Error, r.ID
 		}
@@ -157,20 +187,63 @@ func family(name, metric string, rows []*Row) Family {
 	if f.Scored == 0 {
 		return f
 	}
+	f.Mean = mean(abs)
 	f.Median, f.P90, f.Bias = quantile(abs, 0.5), quantile(abs, 0.9), quantile(signed, 0.5)
 	var medians []float64
 	for _, k := range order {
 		medians = append(medians, quantile(groups[k], 0.5))
 	}
 	f.Macro = mean(medians)
-	var ranks []float64
-	for _, m := range modelOrder {
-		if rho, ok := spearman(models[m]); ok {
-			ranks = append(ranks, rho)
+	f.Rank, f.RankModels = models.rank(func(g []*Row) int { return len(g) })
+	f.SeriesRank, f.Series = series.rank(different)
+	f.Ordered, f.Pairs = models.ordered()
+	return f
+}
+
+// grouped holds rows of one metric by what they have in common.
+type grouped map[string][]*Row
+
+// rank is the mean rank correlation of the groups that count at least minRanked.
+func (g grouped) rank(size func(g []*Row) int) (float64, int) {
+	var all []float64
+	for _, k := range slices.Sorted(maps.Keys(g)) {
+		if size(g[k]) < minRanked {
+			continue
+		}
+		if rho, ok := spearman(g[k]); ok {
+			all = append(all, rho)
 		}
 	}
-	f.Rank, f.RankModels = mean(ranks), len(ranks)
-	return f
+	return mean(all), len(all)
+}
+
+// different counts the measured values that differ.
+func different(rows []*Row) int {
+	seen := map[float64]bool{}
+	for _, r := range rows {
+		seen[r.Measured] = true
+	}
+	return len(seen)
+}
+
+// ordered is the share of pairs of rows of one group, farther apart than the noise,
+// that are predicted in the order measured.
+func (g grouped) ordered() (share float64, pairs int) {
+	right := 0
+	for _, rows := range g {
+		for i, a := range rows {
+			for _, b := range rows[:i] {
+				if math.Abs(math.Log(a.Measured/b.Measured)) <= noiseFloor {
+					continue
+				}
+				pairs++
+				if (a.Measured > b.Measured) == (a.Predicted > b.Predicted) {
+					right++
+				}
+			}
+		}
+	}
+	return float64(right) / math.Max(float64(pairs), 1), pairs
 }
 
 func mean(x []float64) float64 {

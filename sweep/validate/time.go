@@ -54,6 +54,7 @@ func compareTime(e *Evaluation, out *Row, predicted float64, inverse, first bool
 		out.Ratio = 1 / out.Ratio
 	}
 	m := e.Trial.Measurement
+	out.place(e)
 	out.Why = firstOf(e.Trial.Source.Loose, e.Trial.Source.LooseTime, m.doubtful(), unpacked(m))
 	if e.Trial.SearchLayout {
 		out.Why = firstOf(out.Why, "its layout was searched, not given")
@@ -62,6 +63,14 @@ func compareTime(e *Evaluation, out *Row, predicted float64, inverse, first bool
 		out.Why = firstOf(out.Why, "another figure of the same run is scored")
 	}
 	out.Scored = out.Why == ""
+}
+
+// place says where and how the run of a row of time was made.
+func (r *Row) place(e *Evaluation) {
+	r.precision, r.scale = e.Trial.Measurement.Precision, "one node"
+	if e.Case.Setting.Plan.GPUs() > max(e.Accelerator.GPUsPerNode.Or(0), e.Machine.Domain) {
+		r.scale = "many nodes"
+	}
 }
 
 // unpacked tells runs on short samples padded to the context: their tokens are
