@@ -380,6 +380,13 @@ func TestProductsAgainstMicrobenchmarks(t *testing.T) {
 	require.InDelta(t, 0, sum/float64(len(errors)), 0.25)
 }
 
+// Graphics cards of a measured generation are another chip: their error bar says so.
+func TestGraphicsCardsInherit(t *testing.T) {
+	for slug, want := range map[string]bool{"a6000": true, "rtx-3090": true, "l40s": true, "mi300x": true, "a100-sxm-80gb": false, "h200-sxm": false, "gb300": false} {
+		require.Equal(t, want, machine(t, slug, "bf16-mixed").Inherited, slug)
+	}
+}
+
 func TestNewMachineRefuses(t *testing.T) {
 	f := func(gpu, recipe, want string) {
 		t.Helper()
