@@ -44,7 +44,11 @@ func (m *Measurement) model(s *Source) (*arch.Model, []string, error) {
 		d.Vocab = 50257
 		notes = append(notes, "no vocabulary is given: GPT-2's 50,257 rows are assumed")
 	}
-	if err := m.headWidth(&d, &notes); err != nil {
+	known := *m
+	if s.Body != "" {
+		known.ParamsB = 0 // the count is of the model that the scripts mean to train
+	}
+	if err := known.headWidth(&d, &notes); err != nil {
 		return nil, nil, err
 	}
 	model, err := d.Model()
