@@ -1,7 +1,6 @@
 package validate
 
 import (
-	"cmp"
 	"math"
 	"slices"
 
@@ -163,22 +162,4 @@ func (p *problem) normal(jac *mat.Dense, res, x []float64) (*mat.SymDense, *mat.
 		normal.SetSym(j, j, normal.At(j, j)+priorWeight)
 	}
 	return normal, gradient
-}
-
-type weighted struct{ value, weight float64 }
-
-// weightedQuantile is the smallest value that has at least the share p of the
-// weight at or below it.
-func weightedQuantile(x []weighted, p float64) float64 {
-	slices.SortFunc(x, func(a, b weighted) int { return cmp.Compare(a.value, b.value) })
-	var total, sum float64
-	for _, v := range x {
-		total += v.weight
-	}
-	for _, v := range x {
-		if sum += v.weight; sum >= p*total {
-			return v.value
-		}
-	}
-	return 0
 }
