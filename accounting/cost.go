@@ -146,7 +146,7 @@ func (c *Cost) pay(why string, assumedNetwork float64) error {
 	if term, bound := c.Price.CommitmentHours.Get(); bound {
 		c.CommitmentUSD = usd(term)
 		if c.Hours < term {
-			c.Notes = append(c.Notes, fmt.Sprintf("the price binds for %.4g years, $%.0f in all: the run pays for %.2g %% of that", term/365/24, *c.CommitmentUSD, 100*c.Hours/term))
+			c.Notes = append(c.Notes, fmt.Sprintf("the price binds for %.0f months, $%.0f in all: the run pays for %.2g %% of that", term/365/24*12, *c.CommitmentUSD, 100*c.Hours/term))
 		}
 	}
 	if net, known := c.Price.NetworkBytesPerSecond.Get(); known && c.Instances > 1 && net < 0.99*assumedNetwork {

@@ -174,7 +174,7 @@ func TestCommitmentIsNamed(t *testing.T) {
 	require.NoError(t, err)
 	require.InEpsilon(t, 1000, *c.USD, near) // 100 h; the term is paid for besides
 	require.InEpsilon(t, 87600, *c.CommitmentUSD, near)
-	require.Contains(t, c.Notes[len(c.Notes)-1], "the price binds for 1 years")
+	require.Contains(t, c.Notes[len(c.Notes)-1], "the price binds for 12 months")
 }
 
 func TestScalingLaws(t *testing.T) {

@@ -19,6 +19,7 @@ type enumerated struct {
 	name  string // of accelerator, number and price: the choice
 	hours float64
 	usd   float64
+	roomy bool // leaves Room of the memory free
 }
 
 // enumerate evaluates every case of a query by itself, with none of the search's
@@ -67,7 +68,7 @@ func enumerate(t *testing.T, q *Query) (fits []enumerated, cases int64) {
 			joined := p.GPUs == a.GPUsPerNode.Or(-1) && a.NICBytesPerSecond.Known && p.Provider != "vast"
 			if p.Accelerator == a.Slug && (alone || joined) {
 				instances := math.Ceil(float64(n) / float64(p.GPUs))
-				fits = append(fits, enumerated{fmt.Sprintf("%d %s %s", n, a.Slug, p.Provider), hours, hours * instances * p.PerHourUSD})
+				fits = append(fits, enumerated{fmt.Sprintf("%d %s %s", n, a.Slug, p.Provider), hours, hours * instances * p.PerHourUSD, float64(report.Memory.PeakBytes) <= (1-Room)*float64(a.UsableBytes)})
 			}
 		}
 	}
@@ -112,6 +113,7 @@ func enumerate(t *testing.T, q *Query) (fits []enumerated, cases int64) {
 // What the search finds is what there is: winner, fastest and front are those of
 // an exhaustive evaluation of every plan, and every plan is counted.
 func TestPickEqualsExhaustiveSearch(t *testing.T) {
+	tight := 0
 	for _, x := range []struct {
 		model           string
 		layers, context int64
@@ -125,6 +127,7 @@ func TestPickEqualsExhaustiveSearch(t *testing.T) {
 		{"llama-3.1-8b", 4, 4096, 8, []int64{1, 2, 8, 12, 16}, []hardware.Price{
 			offer("one", "h100-sxm", 8, 24), offer("one", "l40s", 8, 12), offer("one", "l40s", 1, 1.5), offer("two", "l40s", 4, 5), offer("vast", "h100-sxm", 8, 20),
 		}},
+		{"llama-3.1-8b", 8, 4096, 8, []int64{4, 8}, []hardware.Price{offer("one", "a10g", 8, 16)}}, // the winner is tight
 		{"mixtral-8x7b", 2, 4096, 8, []int64{2, 8}, []hardware.Price{
 			offer("one", "h200-sxm", 8, 30), offer("one", "a100-sxm-80gb", 8, 14), offer("two", "a100-sxm-80gb", 2, 3),
 		}},
@@ -165,13 +168,21 @@ func TestPickEqualsExhaustiveSearch(t *testing.T) {
 			slices.SortFunc(want, func(a, b enumerated) int { return cmp.Compare(a.hours, b.hours) })
 			want = slices.CompactFunc(want, func(a, b enumerated) bool { return a.hours == b.hours })
 			for _, c := range r.Front {
-				got = append(got, enumerated{fmt.Sprintf("%d %s %s", c.GPUs, c.Accelerator, c.Cost.Price.Provider), c.Cost.Hours, *c.Cost.USD})
+				got = append(got, enumerated{fmt.Sprintf("%d %s %s", c.GPUs, c.Accelerator, c.Cost.Price.Provider), c.Cost.Hours, *c.Cost.USD, false})
 			}
 			require.Len(t, got, len(want))
 			for i := range want {
 				require.Equal(t, want[i].name, got[i].name)
 				require.InEpsilon(t, want[i].hours, got[i].hours, 1e-12)
 				require.InEpsilon(t, want[i].usd, got[i].usd, 1e-12)
+			}
+
+			// Where the winner is tight, the best that leaves room.
+			require.Equal(t, r.Winner.free() < Room, r.Roomier != nil)
+			if r.Roomier != nil {
+				tight++
+				roomy := slices.DeleteFunc(slices.Clone(all), func(e enumerated) bool { return !e.roomy })
+				require.InEpsilon(t, slices.MinFunc(roomy, func(a, b enumerated) int { return cmp.Compare(a.usd, b.usd) }).usd, *r.Roomier.Choice.Cost.USD, 1e-12)
 			}
 
 			// Within a budget the fastest, by a deadline the cheapest.
@@ -187,4 +198,5 @@ func TestPickEqualsExhaustiveSearch(t *testing.T) {
 			require.InEpsilon(t, slices.MinFunc(inTime, func(a, b enumerated) int { return cmp.Compare(a.usd, b.usd) }).usd, *r.Winner.Cost.USD, 1e-12)
 		})
 	}
+	require.Positive(t, tight, "no winner was without room")
 }
