@@ -57,6 +57,12 @@ func TestPeaksOfSteps(t *testing.T) {
 	within(t, "more_ddp_peaks.csv", 0.01)
 }
 
+// What autograd keeps of 78 more published models, by
+// accounting/testdata/torcheager/saved_tensors.py: to the byte.
+func TestSavedOfMoreModels(t *testing.T) {
+	within(t, "more_saved_tensors.csv", 0)
+}
+
 // What Megatron-Core keeps by module, from its own code on fake tensors.
 func TestMegatronModules(t *testing.T) {
 	within(t, "megatron_saved.csv", 0.001)
