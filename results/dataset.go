@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -30,6 +31,27 @@ type Dataset struct {
 	plan  Plan
 	runID string
 	parts int
+
+	mu   sync.Mutex
+	idle []*partEncoder // kept from part to part: each holds a page of every column and an open row group
+}
+
+// encoder takes an idle encoder, or a new one.
+func (d *Dataset) encoder() *partEncoder {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if n := len(d.idle); n > 0 {
+		e := d.idle[n-1]
+		d.idle = d.idle[:n-1]
+		return e
+	}
+	return new(partEncoder)
+}
+
+func (d *Dataset) release(e *partEncoder) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.idle = append(d.idle, e)
 }
 
 // Create makes the dataset of a plan in dir, or continues the one that is there.

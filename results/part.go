@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
-	"sync"
 )
 
 // Metadata keys of a part's file.
@@ -22,10 +21,6 @@ const (
 	MetaSchemaVersion = "headroom.schema_version"
 	MetaColumns       = "headroom.columns"
 )
-
-// encoders are kept from part to part: each holds a page of every column and the
-// open row group.
-var encoders = sync.Pool{New: func() any { return new(partEncoder) }}
 
 // PartWriter takes the cases of one part, in order. It is not safe for
 // concurrent use.
@@ -179,8 +174,8 @@ func (d *Dataset) encodePart(part int, temp string, fill func(*PartWriter) error
 	sink := &hashingWriter{w: f, h: sha256.New()}
 	lo, hi := d.Range(part)
 	w := &PartWriter{lo: lo, hi: hi, next: lo}
-	encoder := encoders.Get().(*partEncoder)
-	defer encoders.Put(encoder)
+	encoder := d.encoder()
+	defer d.release(encoder)
 	w.encoder, err = encoder, encoder.begin(sink, &d.plan, d.runID)
 	if err == nil {
 		err = fill(w)
@@ -273,22 +268,4 @@ func (w *hashingWriter) Write(b []byte) (int, error) {
 		w.err = err
 	}
 	return n, err
-}
-
-// SampleBytes is the size of a part's file with the rows that fill writes, for
-// estimates. Nothing is kept.
-func SampleBytes(p Plan, fill func(write func(*Row) error) error) (int64, error) {
-	sink := &hashingWriter{w: io.Discard, h: sha256.New()}
-	e := encoders.Get().(*partEncoder)
-	defer encoders.Put(e)
-	if err := e.begin(sink, &p, p.RunID()); err != nil {
-		return 0, err
-	}
-	if err := fill(e.write); err != nil {
-		return 0, err
-	}
-	if err := e.close(); err != nil {
-		return 0, err
-	}
-	return sink.n, nil
 }

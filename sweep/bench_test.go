@@ -13,27 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// planSpace is every parallel plan of GPT-3 175B (Brown et al. 2020, table 2.1) on
-// 256 GPUs that divides, with micro-batches, ways to recompute and to attend, and
-// global batches: 3 million cases.
-const planSpace = `
-study: plan-space
-grid:
-  model: [{name: gpt-3-175b, body: gpt, hidden: 12288, layers: 96, heads: 96, vocab: 50257, max_positions: 2048}]
-  recompute: [none, selective, full]
-  attention: [flash, unfused]
-  context: [2048]
-  global_batch: [256, 512, 768, 1024, 1536, 2048, 3072]
-  micro_batch: 1..16
-  accelerator: [a100-sxm-80gb, h100-sxm, h200-sxm, b200-sxm]
-  gpus: [256]
-  plan: auto
-tokens: 300B
-out: {part_rows: 256Ki}
-`
-
-// benchmarkStudies are what the benchmarks sweep: presets by name, and the plan
-// space.
+// benchmarkStudy is what a benchmark sweeps: a preset by its name, or the plan space.
 func benchmarkStudy(b *testing.B, name string, set ...string) *Study {
 	if name == "plan-space" {
 		return loadText(b, planSpace, set...)

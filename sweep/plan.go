@@ -3,24 +3,25 @@ package sweep
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
+	"runtime"
 
 	"headroom/hardware"
 	"headroom/results"
 )
 
-// A Plan says what running a study would do. Nothing has been run for it.
+// A Plan says what running a study would do. Some of its cases have been evaluated
+// for that, and nothing is kept of them.
 type Plan struct {
-	Study    string      `json:"study"`
-	Cases    int64       `json:"cases"`
-	Raw      string      `json:"cases_before_constraints,omitempty"` // may exceed 64 bits; empty where an axis depends on others
-	Parts    int64       `json:"parts"`
-	PartRows int64       `json:"part_rows"`
-	Bytes    int64       `json:"estimated_bytes"` // of the dataset, from a sample of rows
-	RunID    string      `json:"run_id"`
-	Dir      string      `json:"dir,omitempty"`
-	Axes     []PlanAxis  `json:"axes"`
-	Models   []PlanModel `json:"models"`
+	Study    string `json:"study"`
+	Cases    int64  `json:"cases"`
+	Raw      string `json:"cases_before_constraints,omitempty"` // may exceed 64 bits; empty where an axis depends on others
+	Parts    int64  `json:"parts"`
+	PartRows int64  `json:"part_rows"`
+	Estimate
+	RunID  string      `json:"run_id"`
+	Dir    string      `json:"dir,omitempty"`
+	Axes   []PlanAxis  `json:"axes"`
+	Models []PlanModel `json:"models"`
 	// Excluded tells what each constraint takes away from what the ones before it
 	// leave, those of plan: auto included.
 	Excluded []PlanExclusion `json:"excluded,omitempty"`
@@ -97,47 +98,6 @@ func (s *Study) Plan(engine string) (Plan, error) {
 		p.Models = append(p.Models, PlanModel{Name: m.Name, Source: m.Source, Parameters: n.Total, Notes: m.Notes})
 	}
 	var err error
-	p.Bytes, err = s.estimateBytes(ds)
+	p.Estimate, err = s.estimate(ds, runtime.GOMAXPROCS(0))
 	return p, err
-}
-
-// estimateBytes encodes some runs of neighbouring rows, spread over the study,
-// and scales their size up.
-func (s *Study) estimateBytes(ds results.Plan) (int64, error) {
-	const runs, length = 8, 2048
-	n := s.grid.Len()
-	e, err := newEngine(s)
-	if err != nil {
-		return 0, err
-	}
-	sampled := int64(0)
-	bytes, err := results.SampleBytes(ds, func(write func(*results.Row) error) error {
-		v := newEvaluator(e)
-		next := int64(0)
-		for i := range int64(runs) {
-			lo := max(n/runs*i, next)
-			hi := min(lo+length, n)
-			if lo >= hi {
-				continue
-			}
-			for c := s.grid.Cursor(lo, hi); c.Next(); {
-				if failure := v.next(c); failure != nil {
-					return fmt.Errorf("case %d: %s", failure.Case, failure.Message)
-				}
-				sampled++
-				if s.Keep.Status == KeepFits && v.row.Status != results.StatusFits {
-					continue
-				}
-				if err := write(&v.row); err != nil {
-					return err
-				}
-			}
-			next = hi
-		}
-		return nil
-	})
-	if err != nil || sampled == 0 {
-		return 0, err
-	}
-	return int64(float64(bytes) * (float64(n) / float64(sampled))), nil
 }

@@ -247,17 +247,12 @@ func (r *runner) part(v *evaluator, part int, w *results.PartWriter) error {
 	if v.chooser == nil {
 		return nil
 	}
-	for _, id := range v.chooser.chosen() {
-		c.GoTo(id)
-		c.Next()
-		if failure := v.next(c); failure != nil {
+	return v.again(c, func(failure *Failure) error {
+		if failure != nil {
 			r.fail(failure)
 		}
-		if err := w.WriteCounted(&v.row); err != nil {
-			return err
-		}
-	}
-	return nil
+		return w.WriteCounted(&v.row)
+	})
 }
 
 // cases evaluates the next n cases of a cursor. It does not allocate, but for a

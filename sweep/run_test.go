@@ -38,6 +38,25 @@ grid:
 out: {part_rows: 500}
 `
 
+// planSpace is every parallel plan of GPT-3 175B (Brown et al. 2020, table 2.1) on
+// 256 GPUs that divides, with micro-batches, ways to recompute and to attend, and
+// global batches: 3 million cases.
+const planSpace = `
+study: plan-space
+grid:
+  model: [{name: gpt-3-175b, body: gpt, hidden: 12288, layers: 96, heads: 96, vocab: 50257, max_positions: 2048}]
+  recompute: [none, selective, full]
+  attention: [flash, unfused]
+  context: [2048]
+  global_batch: [256, 512, 768, 1024, 1536, 2048, 3072]
+  micro_batch: 1..16
+  accelerator: [a100-sxm-80gb, h100-sxm, h200-sxm, b200-sxm]
+  gpus: [256]
+  plan: auto
+tokens: 300B
+out: {part_rows: 256Ki}
+`
+
 func loadText(t testing.TB, text string, set ...string) *Study {
 	t.Helper()
 	s, err := Load(Source{File: "test.yaml", Data: []byte(text), Set: set})
@@ -388,16 +407,37 @@ func TestProgressAddsUp(t *testing.T) {
 	require.Equal(t, sum.Bytes, x.Bytes)
 }
 
-func TestPlanEstimatesSize(t *testing.T) {
-	s := loadText(t, varied)
-	p, err := s.Plan("test")
-	require.NoError(t, err)
-	require.Equal(t, s.Cases(), p.Cases)
-	s.Out.Dir = t.TempDir()
-	sum := run(t, s, Options{Engine: "test"})
-	require.Equal(t, p.RunID, sum.RunID)
-	require.Equal(t, p.Parts, int64(sum.Parts))
-	require.Positive(t, p.Bytes)
+// A plan tells how many rows and bytes a run makes, exactly where it has sampled
+// everything and about right otherwise.
+func TestPlanEstimates(t *testing.T) {
+	f := func(text string, rows float64, set ...string) {
+		t.Helper()
+		s := loadText(t, text, set...)
+		p, err := s.Plan("test")
+		require.NoError(t, err)
+		require.Equal(t, s.Cases(), p.Cases)
+		s.Out.Dir = t.TempDir()
+		sum := run(t, s, Options{Engine: "test"})
+		require.Equal(t, p.RunID, sum.RunID)
+		require.Equal(t, p.Parts, int64(sum.Parts))
+		require.InDelta(t, sum.Rows, p.Rows, rows*float64(sum.Rows))
+		require.InEpsilon(t, sum.Bytes, p.Bytes, 0.2)
+		require.Positive(t, p.Seconds)
+		require.Positive(t, p.Workers)
+		again, err := s.Plan("test")
+		require.NoError(t, err)
+		again.Seconds, again.Dir = p.Seconds, p.Dir
+		require.Equal(t, p, again, "all but the time is the same every time")
+	}
+	f(varied, 0)
+	f(varied, 0, "out.part_rows=1Mi")
+	f(varied, 0, "keep=fits")
+	f(varied, 0.25, "keep.best=3", "keep.per=[model, accelerator]", "keep.by=peak_bytes")
+	if !testing.Short() {
+		f(planSpace, 0, "global_batch=1536")
+		f(planSpace, 0.1, "global_batch=512,1536", "keep=fits")
+		f(planSpace, 0.25, "keep.best=10", "keep.per=[micro_batch, accelerator]", "out.part_rows=64Ki")
+	}
 }
 
 // What constraints exclude and the cases that are left add up.

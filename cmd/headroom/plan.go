@@ -103,6 +103,8 @@ func (s *state) printPlan(a *planAnswer) {
 		}
 	}
 	fmt.Fprintf(w, "\n%s of %s rows, about %s in %s\n", plural(a.Parts, "part"), thousands(a.PartRows), inGiB(a.Bytes), a.Dir)
+	fmt.Fprintf(w, "about %s in %s with %s on this machine, as %s tell\n",
+		plural(roughly(a.Rows), "row"), roughTime(a.Seconds), plural(int64(a.Workers), "worker"), plural(a.Sampled, "sampled case"))
 	switch {
 	case a.OtherStudy:
 		fmt.Fprintf(w, "%s belongs to another study: sweep would refuse it; name another with -o\n", a.Dir)
@@ -111,6 +113,28 @@ func (s *state) printPlan(a *planAnswer) {
 	case a.Committed > 0:
 		fmt.Fprintf(w, "%s are committed already\n", plural(a.Committed, "part"))
 	}
+}
+
+// roughly rounds an estimate to two digits.
+func roughly(n int64) int64 {
+	unit := int64(1)
+	for n/unit >= 100 {
+		unit *= 10
+	}
+	return (n + unit/2) / unit * unit
+}
+
+// roughTime writes an estimate of seconds.
+func roughTime(seconds float64) string {
+	switch {
+	case seconds < 10:
+		return fmt.Sprintf("%.1f s", seconds)
+	case seconds < 120:
+		return fmt.Sprintf("%.0f s", seconds)
+	case seconds < 2*3600:
+		return fmt.Sprintf("%.0f min", seconds/60)
+	}
+	return fmt.Sprintf("%.0f h", seconds/3600)
 }
 
 // clipList joins values up to a width and tells that there are more.

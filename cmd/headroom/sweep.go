@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -117,6 +118,9 @@ func (s *state) sweep(study *sweep.Study, opt sweep.Options) error {
 		opt.Workers = s.CPUs
 	}
 	s.Log.Info("sweep", "study", study.Name, "cases", study.Cases(), "dir", study.Out.Dir, "workers", opt.Workers)
+	// What workers hold is kept from part to part, so that little garbage is made: a
+	// small heap costs next to nothing here, and 16 workers stay within 256 MiB.
+	debug.SetGCPercent(20)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	spent := s.CPUSeconds()
