@@ -33,7 +33,7 @@ const (
 	// A study of so few cases is sampled whole.
 	sampleWhole = 256 << 10
 	// Where each part keeps its best rows, whole parts are sampled: so many cases.
-	sampleBest = 1 << 20
+	sampleBest = 2 << 20
 )
 
 // A span is a range of cases.
@@ -45,7 +45,7 @@ func (s *Study) sampleSpans() (spans []span) {
 	length, runs := int64(sampleCases), int64(sampleRuns)
 	switch {
 	case s.Keep.Best > 0:
-		length = min(s.Out.PartRows, sampleBest/2)
+		length = min(s.Out.PartRows, sampleBest/4)
 		parts := (n-1)/s.Out.PartRows + 1
 		for i := range min(max(sampleBest/length, 2), parts) {
 			lo := (2*i + 1) * parts / (2 * min(max(sampleBest/length, 2), parts)) * s.Out.PartRows
@@ -102,7 +102,7 @@ func (s *Study) estimate(ds results.Plan, workers int) (Estimate, error) {
 		}
 		out.Rows = int64(share * float64(n))
 	}
-	if s.Keep.Best > 0 && s.Out.PartRows > sampleBest/2 {
+	if s.Keep.Best > 0 && s.Out.PartRows > sampleBest/4 {
 		out.Rows = rows * parts / int64(len(spans)) // a longer part has no more to choose
 	}
 	out.Bytes = parts * samplers[0].sample.Bytes(runs, (out.Rows+parts-1)/parts)
