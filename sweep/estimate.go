@@ -47,8 +47,9 @@ func (s *Study) sampleSpans() (spans []span) {
 	case s.Keep.Best > 0:
 		length = min(s.Out.PartRows, sampleBest/4)
 		parts := (n-1)/s.Out.PartRows + 1
-		for i := range min(max(sampleBest/length, 2), parts) {
-			lo := (2*i + 1) * parts / (2 * min(max(sampleBest/length, 2), parts)) * s.Out.PartRows
+		runs = min(sampleBest/length, parts)
+		for i := range runs {
+			lo := (2*i + 1) * parts / (2 * runs) * s.Out.PartRows
 			spans = append(spans, span{lo, min(lo+length, n)})
 		}
 		return spans
