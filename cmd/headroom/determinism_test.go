@@ -57,9 +57,13 @@ func (s *sweeper) run(program string, env []string, args ...string) map[string]s
 	cmd.Env = append(os.Environ(), env...)
 	said, err := cmd.CombinedOutput()
 	require.NoError(s, err, "%v: %s", env, said)
+	return readTree(s, filepath.Join(s.dir, out))
+}
+
+// readTree is the content of every file below a directory.
+func readTree(t require.TestingT, root string) map[string]string {
 	files := map[string]string{}
-	root := filepath.Join(s.dir, out)
-	require.NoError(s, filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+	require.NoError(t, filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}

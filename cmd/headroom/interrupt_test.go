@@ -4,7 +4,6 @@ package main
 
 import (
 	"bytes"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -81,20 +80,10 @@ func (s *stopper) parts(out string) []string {
 	return found
 }
 
-// tree reads a dataset, but for the files of attempts.
+// tree reads a dataset, the files of attempts included.
 func (s *stopper) tree(out string) map[string]string {
 	s.Helper()
-	root := filepath.Join(s.dir, out)
-	files := map[string]string{}
-	require.NoError(s, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		text, err := os.ReadFile(path)
-		files[strings.TrimPrefix(path, root)] = string(text)
-		return err
-	}))
-	return files
+	return readTree(s, filepath.Join(s.dir, out))
 }
 
 // sameAsUndisturbed completes a dataset and compares it with one made in one go.
