@@ -2,7 +2,7 @@ package results
 
 // SchemaVersion is the version of the row schema. It is part of a dataset's run
 // id and changes whenever a column is added, removed, renamed or redefined.
-const SchemaVersion = 3
+const SchemaVersion = 4
 
 // Status says what became of a case.
 const (
