@@ -85,18 +85,22 @@ func cmdDamage(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(path, data, 0o666))
 }
 
-// cmdJSON compares values in the last standard output, or in a file of the
-// script: json [FILE] path value [path value]... A path is like
+// cmdJSON compares values in the last standard output, or in the last line of a
+// file of JSON lines: json [FILE] path value [path value]... A path is like
 // memory.peak_bytes or ledger.0.component; the value is JSON, or text.
 func cmdJSON(ts *testscript.TestScript, neg bool, args []string) {
-	text := ts.ReadFile("stdout")
+	text, lines := ts.ReadFile("stdout"), false
 	if len(args)%2 == 1 {
-		text, args = ts.ReadFile(args[0]), args[1:]
+		text, args, lines = ts.ReadFile(args[0]), args[1:], true
 	}
 	dec := json.NewDecoder(strings.NewReader(text))
 	dec.UseNumber()
 	var doc any
 	ts.Check(dec.Decode(&doc))
+	for lines && dec.More() {
+		doc = nil
+		ts.Check(dec.Decode(&doc))
+	}
 	if dec.More() {
 		ts.Fatalf("more than one JSON document")
 	}
