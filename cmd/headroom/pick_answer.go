@@ -22,7 +22,7 @@ func (f *pickFlags) command(cmd *cobra.Command, r *pick.Result) string {
 	c := &r.Explain.Case
 	words := []string{"headroom explain"}
 	add := func(flag string, value any) { words = append(words, fmt.Sprintf("--%s %v", flag, value)) }
-	add("model", shellWord(f.run.model))
+	add("model", quoted(f.run.model))
 	if f.run.layers > 0 {
 		add("layers", int64(f.run.layers))
 	}
@@ -54,8 +54,8 @@ func (f *pickFlags) command(cmd *cobra.Command, r *pick.Result) string {
 	}
 	add("tokens", r.Winner.Cost.Tokens)
 	if p := r.Winner.Cost.Price; p != nil && p.Provider != hardware.UserProvider {
-		add("provider", shellWord(p.Provider))
-		add("region", shellWord(csvWord(p.Region)))
+		add("provider", quoted(p.Provider))
+		add("region", quoted(csvWord(p.Region)))
 		add("pricing", p.Pricing)
 	}
 	cmd.Flags().Visit(func(g *pflag.Flag) {
@@ -63,7 +63,7 @@ func (f *pickFlags) command(cmd *cobra.Command, r *pick.Result) string {
 			"price", "prices", "prices-since", "goodput", "gpu-hours-between-failures", "instance-hours-between-interruptions",
 			"checkpoint-time", "restart-time", "checkpoint-interval", "power", "pue",
 		}, g.Name) {
-			add(g.Name, shellWord(g.Value.String()))
+			add(g.Name, quoted(g.Value.String()))
 		}
 	})
 	return strings.Join(words, " ")
@@ -75,17 +75,6 @@ func csvWord(word string) string {
 		return `"` + strings.ReplaceAll(word, `"`, `""`) + `"`
 	}
 	return word
-}
-
-// shellWord is a word as a shell takes it.
-func shellWord(word string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-/+:@%", r)
-	}
-	if word != "" && strings.IndexFunc(word, func(r rune) bool { return !plain(r) }) < 0 {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // continued is a command on lines of the usual width that a shell joins.

@@ -249,17 +249,6 @@ func trainableFlags(text string) []string {
 	return nil
 }
 
-// quoted protects a word from the shell where that is needed.
-func quoted(word string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-._/:@+", r)
-	}
-	if word != "" && strings.IndexFunc(word, func(r rune) bool { return !plain(r) }) < 0 {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-}
-
 // printRemedies lists changes that make a case fit.
 func printRemedies(w io.Writer, all []accounting.Remedy) {
 	t := table("change", ">peak", ">GPUs")
