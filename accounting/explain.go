@@ -1,6 +1,9 @@
 package accounting
 
-import "fmt"
+import (
+	"fmt"
+	"strconv"
+)
 
 // An Explanation is everything headroom knows of one case: the stable machine
 // answer of `headroom explain --json`. Fields are only ever added.
@@ -66,6 +69,22 @@ type CaseFields struct {
 	Offload      string  `json:"offload"`
 	InBackward   bool    `json:"optimizer_in_backward"`
 	Accelerator  string  `json:"gpu,omitempty"`
+}
+
+// Options is the case as a person would write it; its Model is not known by name alone.
+func (f *CaseFields) Options() Options {
+	zero, sp := f.ZeRO, f.SP
+	o := Options{
+		Context: f.Context, MicroBatch: f.MicroBatch, GlobalBatch: f.GlobalBatch, GPUs: f.GPUs,
+		TP: f.TP, PP: f.PP, VPP: f.VPP, CP: f.CP, EP: f.EP, ETP: f.ETP, DP: f.DP, FirstLayers: f.FirstLayers, LastLayers: f.LastLayers,
+		Replicas: f.Replicas, SP: &sp, ZeRO: &zero, Profile: f.Profile, Recipe: f.Recipe, Optimizer: f.Optimizer,
+		Attention: f.Attention, Recompute: f.Recompute, Loss: f.Loss, Schedule: f.Schedule, Trainable: f.Trainable, Offload: f.Offload,
+		OptimizerInBackward: f.InBackward, Compile: f.Compile,
+	}
+	if f.Dropout > 0 {
+		o.Dropout = strconv.FormatFloat(f.Dropout, 'g', -1, 64)
+	}
+	return o
 }
 
 // MemoryFields are bytes on the worst rank at the worst moment.

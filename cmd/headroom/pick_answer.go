@@ -19,36 +19,10 @@ func (f *pickFlags) command(cmd *cobra.Command, r *pick.Result) string {
 	if r.Explain == nil || f.run.model == "" {
 		return ""
 	}
-	c := &r.Explain.Case
-	words := []string{"headroom explain"}
+	c := r.Explain.Case
+	c.Layers = int64(f.run.layers)
+	words := explainWords(f.run.model, &c)
 	add := func(flag string, value any) { words = append(words, fmt.Sprintf("--%s %v", flag, value)) }
-	add("model", quoted(f.run.model))
-	if f.run.layers > 0 {
-		add("layers", int64(f.run.layers))
-	}
-	add("seq", c.Context)
-	add("micro-batch", c.MicroBatch)
-	add("global-batch", c.GlobalBatch)
-	add("gpu", c.Accelerator)
-	add("gpus", c.GPUs)
-	for _, d := range []struct {
-		name string
-		n    int64
-	}{{"tp", c.TP}, {"pp", c.PP}, {"vpp", c.VPP}, {"cp", c.CP}, {"ep", c.EP}} {
-		if d.n > 1 {
-			add(d.name, d.n)
-		}
-	}
-	add("zero", c.ZeRO)
-	add("recompute", c.Recompute)
-	add("recipe", c.Recipe)
-	add("profile", c.Profile)
-	add("optimizer", c.Optimizer)
-	add("attention", c.Attention)
-	add("loss", c.Loss)
-	if c.Dropout > 0 {
-		add("dropout", c.Dropout)
-	}
 	if n := r.Winner.Network; n != nil {
 		add("network", strconv.FormatFloat(*n*8e-9, 'g', 6, 64))
 	}

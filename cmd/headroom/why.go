@@ -163,14 +163,26 @@ func (s *state) caseOf(r *results.Row) (*accounting.Case, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the study's model %s has no name here", r.Model)
 	}
-	zero := int64(r.ZeRO)
-	return accounting.Options{
-		Model: m, Context: r.ContextTokens, MicroBatch: int64(r.MicroBatch), GlobalBatch: int64(r.GlobalBatch), GPUs: int64(r.GPUs),
-		TP: int64(r.TP), PP: int64(r.PP), VPP: int64(r.VPP), CP: int64(r.CP), EP: int64(r.EP), DP: int64(r.DP), SP: &r.SP, ZeRO: &zero,
-		Replicas: int64(r.Replicas), FirstLayers: int64(r.FirstLayers), LastLayers: int64(r.LastLayers), Schedule: r.Schedule,
-		Profile: r.Profile, Recipe: r.Recipe, Optimizer: r.Optimizer, Attention: r.Attention, Recompute: r.Recompute, Loss: r.Loss,
-		Trainable: r.Trainable, Offload: r.Offload, Compile: r.Compiled, OptimizerInBackward: r.InBackward, UsableBytes: r.UsableBytes,
-	}.Resolve()
+	o := rowCase(r).Options()
+	o.Model, o.UsableBytes = m, r.UsableBytes
+	return o.Resolve()
+}
+
+// rowCase is what a row says of its case.
+func rowCase(r *results.Row) *accounting.CaseFields {
+	return &accounting.CaseFields{
+		Model: r.Model, Context: r.ContextTokens, MicroBatch: int64(r.MicroBatch), GlobalBatch: int64(r.GlobalBatch),
+		Accelerator: r.Accelerator, GPUs: int64(r.GPUs),
+		TP: int64(r.TP), SP: r.SP, PP: int64(r.PP), VPP: int64(r.VPP), CP: int64(r.CP), EP: int64(r.EP), DP: int64(r.DP), ZeRO: int64(r.ZeRO),
+		Schedule: r.Schedule, Replicas: int64(r.Replicas), FirstLayers: int64(r.FirstLayers), LastLayers: int64(r.LastLayers),
+		Recipe: r.Recipe, Profile: r.Profile, Optimizer: r.Optimizer, Attention: r.Attention, Recompute: r.Recompute, Loss: r.Loss,
+		Compile: r.Compiled, Trainable: r.Trainable, Offload: r.Offload, InBackward: r.InBackward,
+	}
+}
+
+// explainCommand is the command that shows the ledger of a row.
+func explainCommand(r *results.Row) string {
+	return strings.Join(explainWords(r.Model, rowCase(r)), " ")
 }
 
 func valueText(v any) string {
@@ -184,69 +196,6 @@ func valueText(v any) string {
 	default:
 		return fmt.Sprint(v)
 	}
-}
-
-// explainCommand is the command that shows the ledger of a row.
-func explainCommand(r *results.Row) string {
-	args := []string{"headroom", "explain", "--model", quoted(r.Model)}
-	add := func(flag string, n, silent int64) {
-		if n != silent {
-			args = append(args, "--"+flag, strconv.FormatInt(n, 10))
-		}
-	}
-	add("seq", r.ContextTokens, 0)
-	add("micro-batch", int64(r.MicroBatch), 1)
-	add("global-batch", int64(r.GlobalBatch), 0)
-	if r.Accelerator != "" {
-		args = append(args, "--gpu", quoted(r.Accelerator))
-	}
-	add("gpus", int64(r.GPUs), 1)
-	add("tp", int64(r.TP), 1)
-	add("pp", int64(r.PP), 1)
-	add("vpp", int64(r.VPP), 1)
-	add("cp", int64(r.CP), 1)
-	add("ep", int64(r.EP), 1)
-	args = append(args, "--zero", strconv.Itoa(int(r.ZeRO)))
-	if r.TP > 1 {
-		args = append(args, fmt.Sprintf("--sp=%t", r.SP))
-	}
-	if r.Schedule != "" && r.Schedule != accounting.OneFOneB.String() {
-		args = append(args, "--schedule", r.Schedule)
-	}
-	add("dp-replicate", max(int64(r.Replicas), 1), 1)
-	add("decoder-first-pipeline-num-layers", int64(r.FirstLayers), 0)
-	add("decoder-last-pipeline-num-layers", int64(r.LastLayers), 0)
-	args = append(args, trainableFlags(r.Trainable)...)
-	if r.Offload != "none" && r.Offload != "" {
-		args = append(args, "--offload", strings.ReplaceAll(r.Offload, "+", ","))
-	}
-	if r.Compiled {
-		args = append(args, "--compile")
-	}
-	if r.InBackward {
-		args = append(args, "--optimizer-in-backward")
-	}
-	for _, f := range []struct{ flag, value string }{
-		{"recipe", r.Recipe}, {"profile", r.Profile}, {"optimizer", r.Optimizer}, {"attention", r.Attention}, {"recompute", r.Recompute}, {"loss", r.Loss},
-	} {
-		if f.value != "" {
-			args = append(args, "--"+f.flag, f.value)
-		}
-	}
-	return strings.Join(args, " ")
-}
-
-// trainableFlags writes what is trained as flags.
-func trainableFlags(text string) []string {
-	kind, rest, _ := strings.Cut(text, ":")
-	switch kind {
-	case "lora":
-		rank, targets, _ := strings.Cut(rest, ":")
-		return []string{"--lora-rank", rank, "--lora-target-modules", strings.ReplaceAll(targets, "+", ",")}
-	case "freeze":
-		return []string{"--freeze", strings.ReplaceAll(rest, "+", ",")}
-	}
-	return nil
 }
 
 // printRemedies lists changes that make a case fit.

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"headroom/accounting"
+)
+
+// explainWords are the words of the command that shows the ledger of a case; what
+// explain takes to be so by itself is left out, and so is what the case leaves zero.
+// The model is the name or the path that --model reads.
+func explainWords(model string, c *accounting.CaseFields) []string {
+	words := []string{"headroom", "explain"}
+	add := func(flag string, value any) { words = append(words, "--"+flag, quoted(fmt.Sprint(value))) }
+	count := func(flag string, n, silent int64) {
+		if n != silent {
+			add(flag, n)
+		}
+	}
+	name := func(flag, value, silent string) {
+		if value != "" && value != silent {
+			add(flag, value)
+		}
+	}
+	add("model", model)
+	count("layers", c.Layers, 0)
+	count("seq", c.Context, 0)
+	count("micro-batch", c.MicroBatch, 1)
+	count("global-batch", c.GlobalBatch, 0)
+	name("gpu", c.Accelerator, "")
+	count("gpus", c.GPUs, 1)
+	count("tp", c.TP, 1)
+	if c.TP > 1 {
+		words = append(words, fmt.Sprintf("--sp=%t", c.SP))
+	}
+	count("pp", c.PP, 1)
+	count("vpp", c.VPP, 1)
+	name("schedule", c.Schedule, accounting.OneFOneB.String())
+	count("decoder-first-pipeline-num-layers", c.FirstLayers, 0)
+	count("decoder-last-pipeline-num-layers", c.LastLayers, 0)
+	count("cp", c.CP, 1)
+	count("ep", c.EP, 1)
+	if c.ETP > 0 && c.ETP != (&accounting.Plan{TP: c.TP, CP: c.CP, EP: c.EP, DP: c.DP}).DefaultETP() {
+		add("etp", c.ETP)
+	}
+	count("dp-replicate", max(c.Replicas, 1), 1)
+	add("zero", c.ZeRO)
+	kind, rest, _ := strings.Cut(c.Trainable, ":")
+	switch kind {
+	case "lora":
+		rank, targets, _ := strings.Cut(rest, ":")
+		add("lora-rank", rank)
+		add("lora-target-modules", listed(targets))
+	case "freeze":
+		add("freeze", listed(rest))
+	}
+	name("offload", listed(c.Offload), accounting.Offload(0).String())
+	if c.Compile {
+		words = append(words, "--compile")
+	}
+	if c.InBackward {
+		words = append(words, "--optimizer-in-backward")
+	}
+	name("recipe", c.Recipe, "")
+	name("profile", c.Profile, "")
+	name("optimizer", c.Optimizer, "")
+	name("attention", c.Attention, "")
+	name("recompute", c.Recompute, "")
+	name("loss", c.Loss, "")
+	if c.Dropout > 0 {
+		add("dropout", c.Dropout)
+	}
+	return words
+}
+
+// listed writes a+b as a flag of several words reads it.
+func listed(names string) string { return strings.ReplaceAll(names, "+", ",") }
