@@ -1,23 +1,15 @@
 package sweep
 
 import (
-	"cmp"
-	"errors"
 	"fmt"
 	"iter"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
-	"headroom/accounting"
-	"headroom/accounting/arch"
 	"headroom/grids"
-	"headroom/hardware"
-	"headroom/internal/suggest"
-	"headroom/results"
 )
 
 // A decoder turns merged values into a Study.
@@ -271,110 +263,6 @@ func (d *decoder) texts(x *leaf, each func(p place, s string)) {
 	}
 }
 
-// named decodes names that a catalog knows, in the catalog's spelling.
-func named(kind string, find func(string) (string, error)) func(*decoder, *leaf) {
-	return func(d *decoder, x *leaf) {
-		var values []grids.Value
-		var at []place
-		d.texts(x, func(p place, s string) {
-			if s == "all" && kind == "accelerator" {
-				for _, slug := range hardware.Builtin().Slugs() {
-					values, at = append(values, grids.StringValue(slug)), append(at, p)
-				}
-				return
-			}
-			name, err := find(s)
-			if err != nil {
-				d.unknown(p, kind, s, err)
-				return
-			}
-			values, at = append(values, grids.StringValue(name)), append(at, p)
-		})
-		d.axis(x, values, at)
-	}
-}
-
-// unknown reports a name that no catalog has, the nearest ones as the hint.
-func (d *decoder) unknown(p place, kind, name string, err error) {
-	hint := ""
-	var a *accounting.UnknownNameError
-	var m *arch.UnknownModelError
-	var h *hardware.NameError
-	switch {
-	case errors.As(err, &h):
-		switch {
-		case len(h.Candidates) > 0:
-			d.fail(p, "it may be "+strings.Join(h.Candidates, ", "), "%s %q is ambiguous", kind, clip(name))
-			return
-		case len(h.Suggestions) > 0:
-			hint = suggest.Question(h.Suggestions)
-		case len(h.Known) > 0:
-			hint = "known: " + strings.Join(h.Known, ", ")
-		default:
-			hint = "`headroom gpus` lists the names"
-		}
-	case errors.As(err, &a):
-		if hint = "known: " + strings.Join(a.Known, ", "); len(a.Nearest) > 0 {
-			hint = fmt.Sprintf("did you mean %s? (%s)", a.Nearest[0], hint)
-		}
-	case errors.As(err, &m):
-		if hint = "`headroom models` lists the names; a path to a config.json works too"; len(m.Nearest) > 0 {
-			hint = "did you mean " + strings.Join(m.Nearest, ", ") + "?"
-		}
-	default:
-		hint = err.Error()
-	}
-	d.fail(p, hint, "unknown %s %q", kind, clip(name))
-}
-
-func recipe(name string) (string, error) {
-	r, err := accounting.ParsePrecision(name)
-	return r.Name, err
-}
-
-func optimizer(name string) (string, error) {
-	o, err := accounting.ParseOptimizer(name)
-	return o.Name, err
-}
-
-func profile(name string) (string, error) {
-	p, err := accounting.ParseProfile(name)
-	if err != nil {
-		return "", err
-	}
-	return p.Name, nil
-}
-
-func attention(name string) (string, error) {
-	a, err := accounting.ParseAttention(name)
-	return a.String(), err
-}
-
-func recompute(name string) (string, error) {
-	r, err := accounting.ParseRecompute(name)
-	return r.String(), err
-}
-
-func trainable(name string) (string, error) {
-	t, err := accounting.ParseTrainable(name)
-	return t.String(), err
-}
-
-func offload(name string) (string, error) {
-	o, err := accounting.ParseOffload(name)
-	return o.String(), err
-}
-
-func schedule(name string) (string, error) {
-	s, err := accounting.ParseSchedule(name)
-	return s.String(), err
-}
-
-func loss(name string) (string, error) {
-	l, err := accounting.ParseLoss(name)
-	return l.String(), err
-}
-
 func (d *decoder) study(x *leaf) {
 	if s, ok := d.text(x); ok {
 		d.out.Name = s
@@ -453,112 +341,4 @@ func (d *decoder) outDir(x *leaf) {
 	if s, ok := d.text(x); ok {
 		d.out.Out.Dir = s
 	}
-}
-
-func (d *decoder) keepStatus(x *leaf) {
-	s, ok := d.text(x)
-	if !ok {
-		return
-	}
-	if known := []string{KeepAll, KeepFits}; !slices.Contains(known, s) {
-		hint := "write all or fits"
-		if near := suggest.Nearest(s, known, 1); len(near) > 0 {
-			hint = "did you mean " + near[0] + "?"
-		}
-		d.fail(place{x, x.node, x.field.path}, hint, "unknown status %q", clip(s))
-		return
-	}
-	d.out.Keep.Status = s
-}
-
-func (d *decoder) keepBest(x *leaf) {
-	if n, ok := d.size(x, 1, maxBest); ok {
-		d.out.Keep.Best = n
-	}
-}
-
-func (d *decoder) keepPer(x *leaf) {
-	d.texts(x, func(p place, s string) {
-		if slices.Contains(d.out.Keep.Per, s) {
-			d.fail(p, "remove one of them", "%s is given twice", clip(s))
-			return
-		}
-		d.out.Keep.Per = append(d.out.Keep.Per, s)
-		d.perAt = append(d.perAt, p)
-	})
-}
-
-func (d *decoder) keepBy(x *leaf) {
-	s, ok := d.text(x)
-	if !ok {
-		return
-	}
-	p := place{x, x.node, x.field.path}
-	if _, err := results.NewRank(s); err != nil {
-		msg, hint := splitHint(err)
-		d.fail(p, cmp.Or(hint, "write a column such as cost_usd, or -mfu_causal for the largest first; `headroom top --list` shows them"), "%s", msg)
-		return
-	}
-	d.out.Keep.By = s
-}
-
-// checkKeep checks what keep says as a whole, once the axes are known.
-func (d *decoder) checkKeep() {
-	k := &d.out.Keep
-	if k.Best == 0 {
-		for _, path := range []string{"keep.per", "keep.by"} {
-			if x := d.get(path); x != nil {
-				d.fail(place{x, x.node, x.field.path}, "add best: 100", "says how to choose the best rows, but not how many are kept")
-			}
-		}
-		return
-	}
-	if x := d.get("keep.status"); x != nil && k.Status != KeepFits {
-		d.fail(place{x, x.node, x.field.path}, "remove it: the best rows are of cases that fit", "contradicts keep.best")
-	}
-	k.Status = KeepFits
-	if k.By == "" {
-		k.By = "step_seconds"
-		if d.out.Tokens > 0 {
-			k.By = "cost_usd"
-		}
-	}
-	var axes []string
-	for _, a := range gridSpec(d.out).Axes {
-		axes = append(axes, a.Name)
-	}
-	groups := int64(1)
-	for i, name := range k.Per {
-		at := slices.Index(axes, name)
-		if at < 0 {
-			hint := "the axes are " + strings.Join(axes, ", ")
-			if near := suggest.Nearest(name, axes, 1); len(near) > 0 {
-				hint = "did you mean " + near[0] + "?"
-			}
-			d.fail(d.perAt[i], hint, "%q is no axis of this study", clip(name))
-			continue
-		}
-		if d.out.grid == nil {
-			continue
-		}
-		var err error
-		if groups, err = product(groups, int64(len(d.out.grid.Values(at)))); err != nil {
-			groups = math.MaxInt64
-		}
-	}
-	// A part chooses among as many as this, in memory.
-	chosen, err := product(k.Best, groups)
-	if err != nil {
-		chosen = math.MaxInt64
-	}
-	if min(chosen, d.out.Out.PartRows) > maxBest {
-		x := d.get("keep.best")
-		d.fail(place{x, x.node, x.field.path}, "keep fewer, name fewer axes in keep.per, or set out.part_rows to 1Mi at most",
-			"%d rows of each of %d groups are too many to choose in a part of %d cases", k.Best, groups, d.out.Out.PartRows)
-	}
-}
-
-func accelerator(name string) (string, error) {
-	a, err := hardware.Lookup(name)
-	return a.Slug, err
 }
