@@ -62,6 +62,14 @@ func TestBadStudies(t *testing.T) {
 		"prices_since_the_future.bad.yaml:4:17: prices.since: no price row is of 2099-01-01 or later",
 		"  hint: the latest is of 2026-07-30",
 	)
+	f("bad_price_table",
+		"bad_price_table.csv:2:11: accelerator_slug: unknown accelerator \"h10\": did you mean h100-sxm?",
+		"  hint: this table is prices.file of the study",
+	)
+	f("no_price_table",
+		"no_price_table.bad.yaml:4:16: prices.file: missing.csv cannot be read: no such file or directory",
+		"  hint: a path in a study is relative to the study's file",
+	)
 	f("failures_without_rate",
 		"failures_without_rate.bad.yaml:4:32: failures.checkpoint_seconds: checkpoints and restarts cost nothing without failures: give the GPU-hours between failures too, or the instance-hours between interruptions of spot instances",
 		"  hint: add failures.gpu_hours_between: 419 interruptions of 16,384 H100 in 54 days, as Llama 3 405B had, are 50700",

@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"headroom/grids"
+	"headroom/hardware"
 )
 
 // A decoder turns merged values into a Study.
@@ -46,7 +47,14 @@ func (d *decoder) run() {
 	d.out.Prices.Pricing = DefaultPricing
 	d.out.Keep.Status = KeepAll
 	d.out.Out.PartRows = DefaultPartRows
+	d.out.Prices.rows = hardware.Prices()
+	if x := d.get(priceTableKey); x != nil {
+		x.field.decode(d, x)
+	}
 	for _, path := range d.order {
+		if path == priceTableKey {
+			continue
+		}
 		x := d.get(path)
 		x.field.decode(d, x)
 	}

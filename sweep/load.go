@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/viper"
 	"go.yaml.in/yaml/v3"
 
+	"headroom/hardware"
 	"headroom/internal/suggest"
 )
 
@@ -22,6 +23,9 @@ type Source struct {
 	Env   []string // NAME=value as in os.Environ; only HEADROOM_ names are looked at
 	Set   []string // key=value as in --set; the key is a path, or an axis without grid.
 	Flags []Flag   // flags that stand for one key
+	// Today is the day after which no price can be known; "" = any. It decides what is
+	// refused, never what a row holds.
+	Today hardware.Date
 }
 
 // A Flag is a command-line flag that stands for one key of a study.
@@ -328,9 +332,9 @@ func clip(s string) string {
 	return s
 }
 
-// modelPath resolves a config.json path: one that stands in a file is relative
+// nearby resolves the path of a file that a study names: one that stands in a file is relative
 // to that file, one from a variable or flag to the working directory.
-func (l *loader) modelPath(x *leaf, path string) string {
+func (l *loader) nearby(x *leaf, path string) string {
 	if x.source == "" && l.src.Data == nil && !filepath.IsAbs(path) {
 		return filepath.Join(filepath.Dir(l.src.File), path)
 	}

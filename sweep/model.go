@@ -77,7 +77,7 @@ func (d *decoder) namedModel(p place, name string) *arch.Model {
 		}
 		lookupErr = err
 	}
-	path := d.modelPath(p.leaf, name)
+	path := d.nearby(p.leaf, name)
 	if info, err := os.Stat(path); err == nil && info.IsDir() && (isPath || strings.Contains(name, "/")) {
 		path = strings.TrimSuffix(path, "/") + "/config.json"
 		name = strings.TrimSuffix(name, "/") + "/config.json"
@@ -91,12 +91,7 @@ func (d *decoder) namedModel(p place, name string) *arch.Model {
 			d.unknown(p, "model", name, lookupErr)
 			return nil
 		}
-		cause := err
-		var pathErr *fs.PathError
-		if errors.As(err, &pathErr) {
-			cause = pathErr.Err
-		}
-		d.fail(p, "a path in a study is relative to the study's file", "%s cannot be read: %v", clip(path), cause)
+		d.fail(p, "a path in a study is relative to the study's file", "%s cannot be read: %v", clip(path), cause(err))
 		return nil
 	}
 	defer f.Close()
@@ -115,6 +110,15 @@ func (d *decoder) namedModel(p place, name string) *arch.Model {
 	named := *m
 	named.Name = name
 	return &named
+}
+
+// cause is what went wrong with a file, without its path.
+func cause(err error) error {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		return pathErr.Err
+	}
+	return err
 }
 
 // dimensionKeys are the keys of explicit dimensions, each with the Hugging Face

@@ -1,8 +1,12 @@
 package sweep
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"io"
 	"math"
+	"os"
 	"slices"
 	"strconv"
 
@@ -10,12 +14,15 @@ import (
 	"headroom/hardware"
 )
 
-// Prices chooses rows of the price catalog.
+// Prices chooses rows of the price catalog, or of a table of one's own in its place.
 type Prices struct {
+	Table     string        `json:"sha256,omitempty"`    // hash of one's own table, wherever it lies; "" = the catalog
 	Pricing   string        `json:"pricing"`             // on_demand, spot, …
 	Providers []string      `json:"providers,omitempty"` // none = all but marketplaces
 	Regions   []string      `json:"regions,omitempty"`   // none = all
 	Since     hardware.Date `json:"since,omitempty"`     // rows of that day or later; "" = all
+
+	rows []hardware.Price // all that are chosen from
 }
 
 // Lost is the time that is rented and does not train: a share that trains, or what
@@ -51,10 +58,50 @@ func (l *Lost) goodput(gpus int64, p *hardware.Price, q hardware.Quote) float64 
 // filter is what the study allows of one accelerator's price rows; "" is any.
 func (p *Prices) filter(slug string) hardware.PriceFilter {
 	f := hardware.PriceFilter{Providers: p.Providers, Regions: p.Regions, Pricing: []hardware.Pricing{hardware.Pricing(p.Pricing)}, Since: p.Since}
+	f.Marketplaces = p.Table != "" // what somebody collected is meant
 	if slug != "" {
 		f.Accelerators = []string{slug}
 	}
 	return f
+}
+
+// priceTable reads one's own price rows, as [hardware.ParsePrices] does.
+func (d *decoder) priceTable(x *leaf) {
+	d.out.Prices.rows = nil // unless all goes well; names are not looked for in none
+	name, ok := d.text(x)
+	if !ok {
+		return
+	}
+	p := place{x, x.node, x.field.path}
+	path := d.nearby(x, name)
+	f, err := os.Open(path)
+	if err != nil {
+		d.fail(p, "a path in a study is relative to the study's file", "%s cannot be read: %v", clip(path), cause(err))
+		return
+	}
+	defer f.Close()
+	sum := sha256.New()
+	rows, err := hardware.ParsePrices(path, io.TeeReader(f, sum), d.src.Today)
+	if err != nil {
+		for _, e := range unjoined(err) {
+			x := Problem{File: path, Path: p.path, Msg: e.Error()}
+			var bad *hardware.CellError
+			if errors.As(e, &bad) {
+				x = Problem{File: bad.File, Line: bad.Line, Col: bad.Column, Path: bad.Name, Msg: bad.Msg, Hint: "this table is " + p.path + " of the study"}
+			}
+			d.problems = append(d.problems, x)
+		}
+		return
+	}
+	d.out.Prices.Table, d.out.Prices.rows = hex.EncodeToString(sum.Sum(nil)), rows
+}
+
+// unjoined are the errors that were joined into one.
+func unjoined(err error) []error {
+	if all, ok := err.(interface{ Unwrap() []error }); ok {
+		return all.Unwrap()
+	}
+	return []error{err}
 }
 
 func (d *decoder) pricing(x *leaf) {
@@ -62,7 +109,7 @@ func (d *decoder) pricing(x *leaf) {
 	if !ok {
 		return
 	}
-	if _, err := hardware.SelectPrices(hardware.Prices(), hardware.PriceFilter{Pricing: []hardware.Pricing{hardware.Pricing(s)}}); err != nil {
+	if _, err := hardware.SelectPrices(d.out.Prices.rows, hardware.PriceFilter{Pricing: []hardware.Pricing{hardware.Pricing(s)}}); err != nil {
 		d.unknown(place{x, x.node, x.field.path}, "pricing", s, err)
 		return
 	}
@@ -84,8 +131,9 @@ func (d *decoder) regions(x *leaf) {
 // catalogNames reads names that some price row has.
 func (d *decoder) catalogNames(x *leaf, kind string, out *[]string, filter func(string) hardware.PriceFilter) {
 	d.texts(x, func(p place, s string) {
-		_, err := hardware.SelectPrices(hardware.Prices(), filter(s))
+		_, err := hardware.SelectPrices(d.out.Prices.rows, filter(s))
 		switch {
+		case d.out.Prices.rows == nil:
 		case err != nil:
 			d.unknown(p, kind, s, err)
 		case slices.Contains(*out, s):
@@ -108,11 +156,15 @@ func (d *decoder) since(x *leaf) {
 		return
 	}
 	var latest hardware.Date
-	for _, row := range hardware.Prices() {
+	for _, row := range d.out.Prices.rows {
 		latest = max(latest, row.AsOf)
 	}
-	if day > latest {
-		d.fail(p, "the latest is of "+string(latest), "no price row is of %s or later", day)
+	if day > latest && d.out.Prices.rows != nil {
+		hint := "no row has a day in as_of"
+		if latest != "" {
+			hint = "the latest is of " + string(latest)
+		}
+		d.fail(p, hint, "no price row is of %s or later", day)
 		return
 	}
 	d.out.Prices.Since = day

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -226,6 +227,49 @@ func TestRowsEqualSingleCases(t *testing.T) {
 	f("{grid: {model: [gpt2], accelerator: [h100-sxm, l4, tpu-v4], gpus: [1, 8, 16]}, tokens: 1B, goodput: 0.9, energy: {power: 0.8, pue: 1.25}}")
 	f("{grid: {model: [gpt2], accelerator: [h100-sxm, b200-sxm], gpus: [1, 8, 16]}, tokens: 1B, prices: {pricing: spot, since: 2026-01-01, regions: [us-central1]}, " +
 		"failures: {gpu_hours_between: 50000, instance_hours_between: 100, checkpoint_seconds: 60, restart_seconds: 600}, energy: {pue: 1.1}}")
+}
+
+// A table of one's own takes the place of the catalog, and its text is part of what
+// the study is.
+func TestPriceTable(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+		return path
+	}
+	table := "provider,instance_type,accelerator_slug,region,gpus,price_per_hour_usd,pricing,as_of\nmine,rack,h100-sxm,cellar,8,16,reserved,2026-01-02\n"
+	write("mine.csv", table)
+	study := write("study.yaml", "{grid: {model: [gpt2], accelerator: [h100-sxm, b200-sxm], gpus: [16]}, tokens: 1B, prices: {file: mine.csv, pricing: reserved, providers: [mine]}}")
+	s, err := Load(Source{File: study, Today: "2026-02-01"})
+	require.NoError(t, err)
+	e, err := newEngine(s)
+	require.NoError(t, err)
+	v := newEvaluator(e)
+	c := s.grid.Cursor(0, 2)
+	require.True(t, c.Next())
+	require.Nil(t, v.next(c))
+	require.Equal(t, 2.0, v.row.PriceUSDPerGPUHour)
+	require.Equal(t, "mine cellar 2026-01-02", v.row.PriceProvider+" "+v.row.PriceRegion+" "+v.row.PriceAsOf)
+	require.Positive(t, v.row.CostUSD)
+	require.True(t, c.Next())
+	require.Nil(t, v.next(c))
+	require.Zero(t, v.row.PriceUSDPerGPUHour)
+
+	again := func() string {
+		s, err := Load(Source{File: study})
+		require.NoError(t, err)
+		return string(s.Canonical())
+	}
+	same := again()
+	require.Equal(t, string(s.Canonical()), same)
+	write("mine.csv", strings.Replace(table, ",16,", ",17,", 1))
+	require.NotEqual(t, same, again())
+	require.NotContains(t, string(loadText(t, "grid: {model: [gpt2], accelerator: [h100-sxm]}").Canonical()), "sha256")
+
+	_, err = Load(Source{File: study, Today: "2026-01-01"})
+	require.ErrorContains(t, err, "2026-01-02")
 }
 
 // A batch in tokens is a whole number of sequences or rules the case out.

@@ -83,6 +83,7 @@ var fields = []field{
 	{path: "grid.optimizer_in_backward", doc: "update each parameter as soon as its gradient is there", decode: (*decoder).bools},
 	{path: "where", doc: "constraints", single: true, decode: (*decoder).where},
 	{path: "tokens", doc: "tokens of the whole run", single: true, decode: (*decoder).tokens},
+	{path: priceTableKey, doc: "a CSV table of your own, in place of the catalog", single: true, decode: (*decoder).priceTable},
 	{path: "prices.pricing", doc: "on_demand, spot, …", single: true, decode: (*decoder).pricing},
 	{path: "prices.providers", doc: "cloud providers", decode: (*decoder).providers},
 	{path: "prices.regions", doc: "regions of the providers", decode: (*decoder).regions},
@@ -102,6 +103,9 @@ var fields = []field{
 	{path: "out.dir", doc: "directory of the dataset", single: true, decode: (*decoder).outDir},
 	{path: "out.part_rows", doc: "cases a part", single: true, decode: (*decoder).partRows},
 }
+
+// priceTableKey is read before what chooses from the table.
+const priceTableKey = "prices.file"
 
 const (
 	maxContext = 1 << 40

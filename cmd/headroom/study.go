@@ -85,7 +85,7 @@ func (f *studyFlags) load(s *state, args []string) (*sweep.Study, error) {
 	for k, v := range s.Env {
 		src.Env = append(src.Env, k+"="+v)
 	}
-	src.Set = f.set
+	src.Set, src.Today = f.set, s.Today
 	if f.given("output") {
 		src.Flags = append(src.Flags, sweep.Flag{Name: "--output", Path: "out.dir", Value: f.output})
 	}
