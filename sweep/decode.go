@@ -10,7 +10,6 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"headroom/grids"
-	"headroom/hardware"
 )
 
 // A decoder turns merged values into a Study.
@@ -21,6 +20,8 @@ type decoder struct {
 	axisAt  []place // parallel to out.Axes
 	whereAt []place
 	perAt   []place // parallel to out.Keep.Per
+
+	noPrices bool // prices.file could not be read
 }
 
 // A place is where a value stands.
@@ -47,7 +48,6 @@ func (d *decoder) run() {
 	d.out.Prices.Pricing = DefaultPricing
 	d.out.Keep.Status = KeepAll
 	d.out.Out.PartRows = DefaultPartRows
-	d.out.Prices.rows = hardware.Prices()
 	if x := d.get(priceTableKey); x != nil {
 		x.field.decode(d, x)
 	}

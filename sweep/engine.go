@@ -99,7 +99,7 @@ func newEngine(s *Study) (*engine, error) {
 
 // offers are the prices of an accelerator that the study allows.
 func (s *Study) offers(slug string) ([]hardware.Price, error) {
-	return hardware.SelectPrices(s.Prices.rows, s.Prices.filter(slug))
+	return hardware.SelectPrices(s.Prices.all(), s.Prices.filter(slug))
 }
 
 // maxKernels bounds each cache of compiled models, some tens of kilobytes apiece.

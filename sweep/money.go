@@ -22,7 +22,15 @@ type Prices struct {
 	Regions   []string      `json:"regions,omitempty"`   // none = all
 	Since     hardware.Date `json:"since,omitempty"`     // rows of that day or later; "" = all
 
-	rows []hardware.Price // all that are chosen from
+	rows []hardware.Price // of one's own table
+}
+
+// all are the rows that are chosen from.
+func (p *Prices) all() []hardware.Price {
+	if p.rows != nil {
+		return p.rows
+	}
+	return hardware.Prices()
 }
 
 // Lost is the time that is rented and does not train: a share that trains, or what
@@ -67,7 +75,7 @@ func (p *Prices) filter(slug string) hardware.PriceFilter {
 
 // priceTable reads one's own price rows, as [hardware.ParsePrices] does.
 func (d *decoder) priceTable(x *leaf) {
-	d.out.Prices.rows = nil // unless all goes well; names are not looked for in none
+	d.noPrices = true // unless all goes well; names are not looked for in none
 	name, ok := d.text(x)
 	if !ok {
 		return
@@ -93,6 +101,7 @@ func (d *decoder) priceTable(x *leaf) {
 		}
 		return
 	}
+	d.noPrices = false
 	d.out.Prices.Table, d.out.Prices.rows = hex.EncodeToString(sum.Sum(nil)), rows
 }
 
@@ -109,7 +118,7 @@ func (d *decoder) pricing(x *leaf) {
 	if !ok {
 		return
 	}
-	if _, err := hardware.SelectPrices(d.out.Prices.rows, hardware.PriceFilter{Pricing: []hardware.Pricing{hardware.Pricing(s)}}); err != nil {
+	if _, err := hardware.SelectPrices(d.out.Prices.all(), hardware.PriceFilter{Pricing: []hardware.Pricing{hardware.Pricing(s)}}); err != nil {
 		d.unknown(place{x, x.node, x.field.path}, "pricing", s, err)
 		return
 	}
@@ -131,9 +140,9 @@ func (d *decoder) regions(x *leaf) {
 // catalogNames reads names that some price row has.
 func (d *decoder) catalogNames(x *leaf, kind string, out *[]string, filter func(string) hardware.PriceFilter) {
 	d.texts(x, func(p place, s string) {
-		_, err := hardware.SelectPrices(d.out.Prices.rows, filter(s))
+		_, err := hardware.SelectPrices(d.out.Prices.all(), filter(s))
 		switch {
-		case d.out.Prices.rows == nil:
+		case d.noPrices:
 		case err != nil:
 			d.unknown(p, kind, s, err)
 		case slices.Contains(*out, s):
@@ -156,10 +165,10 @@ func (d *decoder) since(x *leaf) {
 		return
 	}
 	var latest hardware.Date
-	for _, row := range d.out.Prices.rows {
+	for _, row := range d.out.Prices.all() {
 		latest = max(latest, row.AsOf)
 	}
-	if day > latest && d.out.Prices.rows != nil {
+	if day > latest && !d.noPrices {
 		hint := "no row has a day in as_of"
 		if latest != "" {
 			hint = "the latest is of " + string(latest)
