@@ -85,7 +85,7 @@ type FLOPsFields struct {
 	ConventionFields
 	ByConvention  map[string]ConventionFields `json:"by_convention"`
 	OptimizerStep float64                     `json:"optimizer_step"`
-	SixPT         float64                     `json:"rule_of_thumb_6pt"` // 6·P·tokens
+	SixPT         float64                     `json:"rule_of_thumb_6pt"` // 6·P·tokens, P the parameters that one token uses
 	SixPTError    float64                     `json:"rule_of_thumb_error"`
 	OptimizerOps  []OptimizerOpField          `json:"optimizer_ops"`
 }
@@ -110,7 +110,7 @@ func (c *Case) flopsFields(k *Compiled) FLOPsFields {
 	x := &c.Setting
 	f := FLOPsFields{
 		Convention: x.Convention.String(), ByConvention: map[string]ConventionFields{},
-		SixPT: 6 * float64(k.Counts.Total) * float64(x.GlobalBatch) * float64(x.Context),
+		SixPT: 6 * float64(k.Counts.Active) * float64(x.GlobalBatch) * float64(x.Context),
 	}
 	for _, conv := range []Convention{Causal, FullSquare} {
 		step := k.stepFLOPs(x.GlobalBatch, x.Context, conv, &x.Plan)

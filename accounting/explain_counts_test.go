@@ -21,6 +21,16 @@ func explainPreset(t *testing.T, name string, p Plan) *Explanation {
 	return e
 }
 
+// The rule of thumb counts what one token uses: it is near the sum of the products
+// of a mixture of experts too.
+func TestRuleOfThumb(t *testing.T) {
+	for _, name := range []string{"llama-3.1-8b", "deepseek-v3", "mixtral-8x7b"} {
+		e := explainPreset(t, name, SingleGPU)
+		require.Equal(t, float64(6*e.Parameters.Active*512), e.FLOPs.SixPT)
+		require.InDelta(t, 0, e.FLOPs.SixPTError, 0.1, name)
+	}
+}
+
 // Every way to split a model adds up to it.
 func TestSplitsAddUp(t *testing.T) {
 	for _, preset := range arch.Presets() {
