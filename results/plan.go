@@ -29,6 +29,10 @@ type Plan struct {
 	Cases int64 `json:"cases"`
 	// PartRows is the number of case ids in a part; the last may hold fewer.
 	PartRows int64 `json:"part_rows"`
+	// Models are the architectures, as JSON, of models that only the study describes, by
+	// name: readers cannot look those up. Study has their hashes, so that they are no part
+	// of the identity.
+	Models map[string]json.RawMessage `json:"models,omitempty"`
 }
 
 // planFile is the plan as it stands in a dataset.
@@ -79,7 +83,7 @@ func (p *Plan) RunID() string {
 		study = p.Study // validate reports it
 	}
 	canonical := *p
-	canonical.Study = study
+	canonical.Study, canonical.Models = study, nil
 	b, err := json.Marshal(planFile{SchemaVersion: SchemaVersion, Plan: canonical})
 	if err != nil {
 		b = fmt.Appendf(nil, "%#v", canonical)

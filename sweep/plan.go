@@ -1,10 +1,14 @@
 package sweep
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
+	"fmt"
 	"runtime"
 
+	"headroom/accounting/arch"
 	"headroom/hardware"
 	"headroom/results"
 )
@@ -54,8 +58,54 @@ func (s *Study) Cases() int64 { return s.grid.Len() }
 func (s *Study) dataset(engine string) results.Plan {
 	return results.Plan{
 		Name: s.Name, Study: s.Canonical(), Catalogs: catalogs(), Engine: engine,
-		Cases: s.grid.Len(), PartRows: s.Out.PartRows,
+		Cases: s.grid.Len(), PartRows: s.Out.PartRows, Models: s.ownModels(),
 	}
+}
+
+// ownModels are the architectures that have no name outside the study, or another
+// there.
+func (s *Study) ownModels() map[string]json.RawMessage {
+	own := map[string]json.RawMessage{}
+	for _, m := range s.Models {
+		text := bareJSON(m)
+		known, err := namedModel(m.Name)
+		if err != nil || !bytes.Equal(text, bareJSON(known)) {
+			own[m.Name] = text
+		}
+	}
+	return own
+}
+
+// ModelOf finds the architecture of a model of a dataset: as the study described it,
+// otherwise by its name. It is an error if that is not what the rows were made from.
+func ModelOf(p *results.Plan, name string) (*arch.Model, error) {
+	var m *arch.Model
+	var err error
+	if text, own := p.Models[name]; own {
+		m = &arch.Model{}
+		err = json.Unmarshal(text, m)
+		m.Name, m.Source = name, "the dataset"
+	} else {
+		m, err = namedModel(name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the dataset's model %s: %w", name, err)
+	}
+	var study struct {
+		Models map[string]string `json:"models"`
+	}
+	if err := json.Unmarshal(p.Study, &study); err != nil || study.Models[name] != hashOf(m) {
+		return nil, fmt.Errorf("the dataset's model %s is not what this build takes it for", name)
+	}
+	return m, nil
+}
+
+// namedModel finds a model of the catalog or of a family.
+func namedModel(name string) (*arch.Model, error) {
+	if m, ok, err := FamilyMember(name); ok {
+		return m, err
+	}
+	return arch.Lookup(name, arch.Options{})
 }
 
 // catalogs identifies the embedded data that rows depend on. Models are hashed

@@ -98,13 +98,22 @@ func (s *Study) Canonical() json.RawMessage {
 		c.Axes = append(c.Axes, axis{a.Name, a.shorten()})
 	}
 	for _, m := range s.Models {
-		// The architecture alone: not where it was read from.
-		bare := *m
-		bare.Name, bare.Source, bare.Notes = "", "", nil
-		sum := sha256.Sum256(mustJSON(&bare))
-		c.Models[m.Name] = hex.EncodeToString(sum[:])
+		c.Models[m.Name] = hashOf(m)
 	}
 	return mustJSON(c)
+}
+
+// hashOf identifies an architecture.
+func hashOf(m *arch.Model) string {
+	sum := sha256.Sum256(bareJSON(m))
+	return hex.EncodeToString(sum[:])
+}
+
+// bareJSON is an architecture alone: not where it was read from.
+func bareJSON(m *arch.Model) []byte {
+	bare := *m
+	bare.Name, bare.Source, bare.Notes = "", "", nil
+	return mustJSON(&bare)
 }
 
 // shorten writes the values as a study may: whole numbers in equal steps as a

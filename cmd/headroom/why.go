@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"headroom/accounting"
-	"headroom/accounting/arch"
 	"headroom/results"
+	"headroom/sweep"
 
 	"github.com/spf13/cobra"
 )
@@ -64,7 +64,7 @@ what is wrong with it. Without a CASE_ID it shows the first row of headroom top.
 			if err != nil {
 				return err
 			}
-			return s.printWhy(&row)
+			return s.printWhy(d, &row)
 		},
 	}
 }
@@ -89,7 +89,7 @@ func (s *state) bestCase(d *results.Dataset) (int64, error) {
 	return top.Rows[0].CaseID, nil
 }
 
-func (s *state) printWhy(row *results.Row) error {
+func (s *state) printWhy(d *results.Dataset, row *results.Row) error {
 	all := results.Columns()
 	if s.JSON {
 		rows, err := jsonRows([]results.Row{*row}, allColumns())
@@ -101,14 +101,14 @@ func (s *state) printWhy(row *results.Row) error {
 			Columns []results.Column `json:"columns"`
 			Explain string           `json:"explain"`
 			accountingAnswer
-		}{rows[0], all, explainCommand(row), s.answer(row)})
+		}{rows[0], all, explainCommand(d, row), answer(d, row)})
 	}
 	t := table("column", ">value", "unit", "meaning")
 	for i := range all {
 		t.add(all[i].Name, valueText(all[i].Value(row)), all[i].Unit, all[i].Meaning)
 	}
 	t.write(s.Stdout, "", s.bold)
-	a := s.answer(row)
+	a := answer(d, row)
 	if a.WhyNot != "" {
 		fmt.Fprintf(s.Stdout, "\nit can not exist: %s\n", a.WhyNot)
 	}
@@ -119,7 +119,11 @@ func (s *state) printWhy(row *results.Row) error {
 	if a.Note != "" {
 		fmt.Fprintf(s.Stdout, "\n%s\n", a.Note)
 	}
-	fmt.Fprintf(s.Stdout, "\nexplain it: %s\n", explainCommand(row))
+	if command := explainCommand(d, row); command != "" {
+		fmt.Fprintf(s.Stdout, "\nexplain it: %s\n", command)
+	} else {
+		fmt.Fprintf(s.Stdout, "\nonly the study describes the model %s: headroom explain --hidden … --layers … takes such a description\n", row.Model)
+	}
 	return nil
 }
 
@@ -131,11 +135,11 @@ type accountingAnswer struct {
 }
 
 // answer evaluates the row's case again.
-func (s *state) answer(r *results.Row) (a accountingAnswer) {
+func answer(d *results.Dataset, r *results.Row) (a accountingAnswer) {
 	if r.Status != results.StatusOOM && r.Status != results.StatusRuledOut {
 		return a
 	}
-	c, err := s.caseOf(r)
+	c, err := caseOf(d, r)
 	if err != nil {
 		a.Note = "what would make it fit is not known: " + err.Error()
 		return a
@@ -158,10 +162,11 @@ func (s *state) answer(r *results.Row) (a accountingAnswer) {
 }
 
 // caseOf is the case of a row; the error says why it cannot be put together again.
-func (s *state) caseOf(r *results.Row) (*accounting.Case, error) {
-	m, err := s.findModel(r.Model, arch.Options{})
+func caseOf(d *results.Dataset, r *results.Row) (*accounting.Case, error) {
+	p := d.Plan()
+	m, err := sweep.ModelOf(&p, r.Model)
 	if err != nil {
-		return nil, fmt.Errorf("the study's model %s has no name here", r.Model)
+		return nil, err
 	}
 	o := rowCase(r).Options()
 	o.Model, o.UsableBytes = m, r.UsableBytes
@@ -180,8 +185,12 @@ func rowCase(r *results.Row) *accounting.CaseFields {
 	}
 }
 
-// explainCommand is the command that shows the ledger of a row.
-func explainCommand(r *results.Row) string {
+// explainCommand is the command that shows the ledger of a row; "" for a model that
+// the study gave the dimensions of.
+func explainCommand(d *results.Dataset, r *results.Row) string {
+	if _, own := d.Plan().Models[r.Model]; own && !strings.HasSuffix(r.Model, ".json") {
+		return ""
+	}
 	return strings.Join(explainWords(r.Model, rowCase(r)), " ")
 }
 
