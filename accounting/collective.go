@@ -14,27 +14,45 @@ func (g group) inDomain(m *Machine) int64 {
 	return min(g.size, max(m.Domain/g.stride, 1))
 }
 
+// domains is how many fast domains the group's members are in.
+func (g group) domains(m *Machine) float64 { return float64(g.size) / float64(g.inDomain(m)) }
+
 // rate is the bytes a second that a ring over the group passes on at each rank:
 // the scale-up link's, or what the members of one domain push through their
-// shares of the network together, if that is less. latency is the time of an
-// empty collective.
-func (m *Machine) rate(g group) (rate, latency float64) {
-	e := m.efficiency()
+// shares of the network together, if that is less.
+func (m *Machine) rate(g group) float64 {
 	in := g.inDomain(m)
-	rate = math.Inf(1)
+	rate := math.Inf(1)
 	if in > 1 {
 		// Without a switch a rank has a link to each neighbour; the collective uses as
 		// many as it has members (V100: 22.6, 85 and 135 GB/s with 2, 4 and 8; MI300X: 48
 		// and 313 with 2 and 8, efficiency.csv).
-		rate = math.Min(m.ScaleUpRate, m.PeerRate*float64(in-1)) * e.Link
-		latency = e.LinkLatency + float64(e.LinkHop*float64(in-1))
+		rate = math.Min(m.ScaleUpRate, m.PeerRate*float64(in-1)) * m.efficiency().Link
 	}
 	if in < g.size {
-		domains := float64(g.size) / float64(in)
 		rate = math.Min(rate, float64(in)*m.NetworkRate*m.Calibration.Network)
-		latency += e.LinkLatency + float64(m.Calibration.NetworkLatency*log2(domains)) + float64(m.Calibration.NetworkHop*(domains-1))
 	}
-	return rate, latency
+	return rate
+}
+
+// ring is the time of an empty ring: every rank waits for the one before it, with a
+// hop inside a domain or between two (nccl/src/graph/tuning.cc: all-gathers and
+// reduce-scatters have no other algorithm).
+func (m *Machine) ring(g group) float64 {
+	e := m.efficiency()
+	domains := g.domains(m)
+	return e.LinkLatency + float64(e.LinkHop*(float64(g.size)-domains)) + float64(m.Calibration.NetworkHop*(domains-1))
+}
+
+// tree is the time of an empty tree: a chain inside each domain and a tree of the
+// domains, there and back.
+func (m *Machine) tree(g group) float64 {
+	e := m.efficiency()
+	latency := e.LinkLatency + float64(e.LinkHop*float64(g.inDomain(m)-1))
+	if domains := g.domains(m); domains > 1 {
+		latency += float64(m.Calibration.NetworkLatency * log2(domains))
+	}
+	return latency
 }
 
 // gather is the time in which every rank of the group gets bytes in all, of
@@ -43,22 +61,31 @@ func (m *Machine) gather(g group, bytes float64) float64 {
 	if g.size <= 1 || bytes <= 0 {
 		return 0
 	}
-	rate, latency := m.rate(g)
-	return latency + float64(bytes*float64(g.size-1)/float64(g.size))/rate
+	return m.ring(g) + float64(bytes*float64(g.size-1)/float64(g.size))/m.rate(g)
+}
+
+// broadcast is the time in which ranks of the group, so many of them and one after the
+// other, hand their part of bytes to all: round the ring, whose hops count for each
+// (NCCL has no other algorithm for it).
+func (m *Machine) broadcast(g group, bytes, ranks float64) float64 {
+	if g.size <= 1 || bytes <= 0 {
+		return 0
+	}
+	return float64(ranks*m.ring(g)) + bytes/m.rate(g)
 }
 
 // reduce is the time of an all-reduce of bytes: a reduce-scatter and an
-// all-gather. Switches that add (NVLS) save part of the second pass when the
-// group fills a domain.
+// all-gather, in a tree of the domains where there are several. Switches that add
+// (NVLS) save part of the second pass when the group fills a domain.
 func (m *Machine) reduce(g group, bytes float64) float64 {
 	if g.size <= 1 || bytes <= 0 {
 		return 0
 	}
-	rate, latency := m.rate(g)
+	rate := m.rate(g)
 	if m.Switched && g.size >= 8 && g.inDomain(m) == g.size {
 		rate *= m.Calibration.NVLS
 	}
-	return latency + float64(2*bytes*float64(g.size-1)/float64(g.size))/rate
+	return m.tree(g) + float64(2*bytes*float64(g.size-1)/float64(g.size))/rate
 }
 
 // exchange is the time of an all-to-all in which every rank sends bytes in all,

@@ -56,7 +56,10 @@ type Profile struct {
 	// EarlyKernels says that whatever is bound by memory runs as in releases before
 	// 2025.
 	EarlyKernels bool
-	memory       memoryRules
+	// Broadcasts says that ZeRO-1 and 2 deal whole parameters to the ranks, reduce all
+	// gradients everywhere, and that each rank in turn broadcasts what it updated.
+	Broadcasts bool
+	memory     memoryRules
 }
 
 // keep writes what autograd keeps of a section under a recipe.

@@ -85,6 +85,7 @@ var internevoProfile = Profile{
 	Optimizer:  "adamw",
 	Attention:  Flash,
 	ZeRO:       1,
+	Broadcasts: true, // _partition_param_list, reduce_tensor with dst_rank None, broadcast_params
 	passes:     &flashPasses,
 	MaxZeRO:    3,
 	Parallel:   true,

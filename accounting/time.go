@@ -216,44 +216,6 @@ func (c *Compiled) time(x *Setting, m *Machine, work *StepFLOPs, out *Time) {
 	out.MFU, out.HFU = work.Model/(seconds*m.PrintedPeak), work.Hardware/(seconds*m.PrintedPeak)
 }
 
-// synchronise is what of the gradient reduction (and of the gathering of updated
-// weights, where the optimizer is sharded) the last backward does not hide. again is
-// the same of every backward before it, which the next forward hides too: ZeRO-2 keeps no gradients but the shard's, so
-// that each micro-batch's are reduced at once (DeepSpeed's stage 2, Megatron-FSDP's
-// optim_grads), while stages 0 and 1 add them up where they are.
-func (c *Compiled) synchronise(u *unitContext, dense, expert float64, slow *stageTime) (last, again float64) {
-	p := &u.x.Plan
-	wire := u.reduceBytes()
-	// One bucket at least comes after what hides the others.
-	exposed := func(t, behind float64) float64 { return math.Max(t-float64(u.stack.DPHidden*behind), 0.03*t) }
-	if p.ZeRO == 3 {
-		if p.Replicas <= 1 {
-			return 0, 0
-		}
-		// HSDP: the shards' gradients are reduced among the replicas behind backward.
-		t := u.m.reduce(group{p.Replicas, p.TP * p.ShardRanks()}, float64(wire*dense)/float64(p.ShardRanks()))
-		return exposed(t, slow.backward), 0
-	}
-	each := func(g group, elements float64) (reduce, gather float64) {
-		if elements == 0 || g.size <= 1 {
-			return 0, 0
-		}
-		// Megatron-Core's bucket: 40 million values, or a million a rank.
-		buckets := math.Ceil(elements / math.Max(40e6, 1e6*float64(g.size)))
-		if p.ZeRO == 0 {
-			return float64(buckets * u.m.reduce(g, wire*elements/buckets)), 0
-		}
-		return float64(buckets * u.m.gather(g, wire*elements/buckets)), float64(buckets * u.m.gather(g, u.bytes*elements/buckets))
-	}
-	reduce, gather := each(group{p.DP * p.CP, p.TP}, dense)
-	reduceExperts, gatherExperts := each(group{p.ExpertDP(), p.EP * p.ETP}, expert)
-	reduce += reduceExperts
-	if p.ZeRO == 2 {
-		again = exposed(reduce, slow.both)
-	}
-	return exposed(reduce+gather+gatherExperts, slow.backward), again
-}
-
 // update is the optimizer's pass over its states: every state is read and
 // written, the gradient read (and once more for its norm), the working copy of
 // the weights written.

@@ -21,8 +21,8 @@ type Calibration struct {
 	// AttentionWidth is the exponent with which its share falls for heads narrower
 	// than 128.
 	AttentionWidth float64
-	// Network is the share of a network's printed rate that collectives reach, and
-	// NetworkLatency what each doubling of the domains adds to one; NetworkHop what
+	// Network is the share of a network's printed rate that collectives reach,
+	// NetworkLatency what each doubling of the domains adds to a tree, and NetworkHop what
 	// each further domain adds to a ring, seconds.
 	Network, NetworkLatency, NetworkHop float64
 	// Power is the exponent with which the sustained clock follows the power limit,
@@ -187,7 +187,7 @@ func Guess() *Calibration {
 		},
 		NVLS:     1.3,
 		LastWave: 0.5, TileFill: 150, Grouped: 0.65, AttentionRamp: 300, AttentionWidth: 0.4,
-		Network: 0.8, NetworkLatency: 60e-6, NetworkHop: 5e-6, Power: 1, Straggler: 0.004,
+		Network: 0.8, NetworkLatency: 60e-6, NetworkHop: 9.6e-6, Power: 1, Straggler: 0.004,
 		Cast:     [numFormats]float64{FormatFP8: 4, FormatMXFP8: 5, FormatFP4: 6},
 		EarlyMoE: 1.2, EarlyKernels: 1.2,
 		Band: Band{Base: 0.1, Comm: 0.4, Launch: 0.2, Attention: 0.2, Scale: 0.01, MoE: 0.2, Narrow: 0.1, New: 0.2},

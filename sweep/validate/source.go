@@ -101,7 +101,10 @@ var sources = []Source{
 	},
 	{Name: "flagperf", match: []string{"flagperf"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare},
 	{Name: "qwen", match: []string{"qwenlm/qwen"}, Profile: "deepspeed", Memory: Device, DefaultRecompute: "full", Convention: accounting.FullSquare},
-	{Name: "internevo", match: []string{"internevo"}, Profile: "internevo", Memory: Device, Convention: accounting.FullSquare, Recompute: true},
+	{
+		Name: "internevo", match: []string{"internevo"}, Profile: "internevo", Memory: Device, Convention: accounting.FullSquare, Recompute: true,
+		Network: map[string]float64{"ampere": 6.25e9}, // its page names 4 × 100 Gbit/s RoCE a node
+	},
 	{
 		Name: "bigscience", match: []string{"bigscience"}, Profile: "megatron-deepspeed", Memory: Device, FirstRank: true, Convention: accounting.FullSquare, Recompute: true, Dropout: true,
 		// Jean Zay: four Omni-Path links of 100 Gbit/s a node of 4 V100 or 8 A100.

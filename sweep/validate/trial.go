@@ -131,6 +131,9 @@ func (m *Measurement) Trial() (*Trial, error) {
 		o.ZeRO = &stage
 		assume("no ZeRO stage is given: %d is assumed", stage)
 	}
+	if n := m.shardRanks(); n > 0 && n < o.DP && o.DP%n == 0 {
+		o.Replicas = o.DP / n
+	}
 	o.SP = m.SP
 	if m.SP == nil {
 		// Sequence parallelism came with Megatron-Core in 2022 and has been the default of
@@ -362,6 +365,24 @@ func (m *Measurement) recompute(s *Source, assume func(string, ...any)) string {
 	}
 	assume("recompute is not given: none is assumed")
 	return "none"
+}
+
+// shardNote finds the ranks that InternEvo cuts optimizer states over: "zero1 group
+// size 8", "zero1 group 8"; all ranks are -1.
+var shardNote = regexp.MustCompile(`zero1 group (?:size )?(\d+)`)
+
+// shardRanks is how many ranks hold one set of optimizer states together, 0 where the
+// notes do not say less than all.
+func (m *Measurement) shardRanks() int64 {
+	match := shardNote.FindStringSubmatch(m.Notes)
+	if match == nil {
+		return 0
+	}
+	n, err := strconv.ParseInt(match[1], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // networkNote finds "4x100Gb RoCE", "1600 Gbps node-node" and "800 Gbps inter-node".

@@ -1,0 +1,16 @@
+package validate
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// What the notes of a row say of its run is read off them.
+func TestNotes(t *testing.T) {
+	shards := func(notes string) int64 { m := Measurement{Notes: notes}; return m.shardRanks() }
+	require.EqualValues(t, 8, shards("line 38; zero1 group size 8 (-1 = all DP ranks); micro_num 4"))
+	require.EqualValues(t, 4, shards("line 60; zero1 group 4; pack_sample_into_one=True"))
+	require.Zero(t, shards("line 37; zero1 group size -1 (-1 = all DP ranks)"))
+	require.Zero(t, shards("line 134; zero1=-1, fsdp=False"))
+}
