@@ -13,4 +13,10 @@ func TestNotes(t *testing.T) {
 	require.EqualValues(t, 4, shards("line 60; zero1 group 4; pack_sample_into_one=True"))
 	require.Zero(t, shards("line 37; zero1 group size -1 (-1 = all DP ranks)"))
 	require.Zero(t, shards("line 134; zero1=-1, fsdp=False"))
+
+	gpu := func(gpu, notes string) string { m := Measurement{GPU: gpu, Notes: notes}; return m.accelerator() }
+	const instead = "A100 rows are on A800 hardware per env section"
+	require.Equal(t, "A800-80GB", gpu("A100-80GB", instead))
+	require.Equal(t, "H100-80GB", gpu("H100-80GB", instead))
+	require.Equal(t, "A100-80GB", gpu("A100-80GB", ""))
 }

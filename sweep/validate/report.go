@@ -130,7 +130,7 @@ type Evaluation struct {
 
 // Evaluate resolves and evaluates the trial. The error says why the case cannot exist.
 func (t *Trial) Evaluate() (*Evaluation, error) {
-	gpu, err := hardware.Resolve(t.Measurement.GPU)
+	gpu, err := hardware.Resolve(t.Measurement.accelerator())
 	if err != nil {
 		return nil, err
 	}

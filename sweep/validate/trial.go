@@ -367,6 +367,19 @@ func (m *Measurement) recompute(s *Source, assume func(string, ...any)) string {
 	return "none"
 }
 
+// insteadNote finds "A100 rows are on A800 hardware".
+var insteadNote = regexp.MustCompile(`(\w+) rows are on (\w+) hardware`)
+
+// accelerator is the row's, or the part that the notes say it was in truth.
+func (m *Measurement) accelerator() string {
+	if match := insteadNote.FindStringSubmatch(m.Notes); match != nil {
+		if memory, ok := strings.CutPrefix(m.GPU, match[1]); ok {
+			return match[2] + memory
+		}
+	}
+	return m.GPU
+}
+
 // shardNote finds the ranks that InternEvo cuts optimizer states over: "zero1 group
 // size 8", "zero1 group 8"; all ranks are -1.
 var shardNote = regexp.MustCompile(`zero1 group (?:size )?(\d+)`)
