@@ -83,7 +83,7 @@ var internevoProfile = Profile{
 	Precision:  "bf16-mixed-grad16",
 	Precisions: map[string]string{"bf16-mixed": "bf16-mixed-grad16", "fp16-mixed": "fp16-mixed-grad16"},
 	Optimizer:  "adamw",
-	Attention:  Flash,
+	Attention:  Flash1, // its container has flash-attn 1.0.5 (doc/en/install.md)
 	ZeRO:       1,
 	Broadcasts: true, // _partition_param_list, reduce_tensor with dst_rank None, broadcast_params
 	passes:     &flashPasses,

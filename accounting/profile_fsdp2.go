@@ -184,7 +184,7 @@ func (t TorchTitan) saved(m *arch.Model, r Recipe, s *Section) {
 				keep("q_norm", "input", half, TokensTP, q)
 				keep("k_norm", "input", half, TokensKV, k)
 			}
-			if r.Attention == Flash {
+			if r.Attention.fused() {
 				keep("softmax", "log_sum_exp", FP32, TokensTP, Prod(SymH))
 			} else {
 				keep("softmax", "probabilities", half, TokensTP, Prod(SymH, SymS))

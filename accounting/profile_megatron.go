@@ -185,7 +185,7 @@ func megatronAttention(r Recipe, s *Section, keep keepFunc, norm func(string, Ex
 	} else {
 		keep("qkv", "input", half, TokensSP, source, symD)
 		if unfused {
-			if r.Attention == Flash {
+			if r.Attention.fused() {
 				keep("qkv", "q_copy", half, TokensTP, " (2023): FlashSelfAttention", q)
 				keep("qkv", "kv_copy", half, TokensKV, " (2023): FlashSelfAttention", k.Plus(v))
 				keep("softmax", "attention_output", half, TokensTP, " (2023): before its copy to [s, b, d]", Prod(SymH, SymKV))
@@ -249,7 +249,7 @@ func megatronAttention(r Recipe, s *Section, keep keepFunc, norm func(string, Ex
 	case r.recomputes(CoreAttention):
 		// core attention is run again: only its inputs (above) and output remain
 		keep("out", "input", half, TokensTP, "/dot_product_attention.py", out)
-	case r.Attention == Flash:
+	case r.Attention.fused():
 		keep("out", "input", half, TokensTP, " (flash output)", out)
 		keep("softmax", "log_sum_exp", FP32, TokensTP, " (flash)", Prod(SymH))
 		if a.MLA == nil {

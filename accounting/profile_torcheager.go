@@ -136,7 +136,7 @@ func (t *tape) sharedTables() {
 }
 
 // sdpaRuns says that attention goes through scaled_dot_product_attention.
-func (t *tape) sdpaRuns() bool { return t.recipe.Attention == Flash && !t.code.EagerOnly }
+func (t *tape) sdpaRuns() bool { return t.recipe.Attention.fused() && !t.code.EagerOnly }
 
 type tableKey struct {
 	dim      int64

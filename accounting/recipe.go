@@ -132,12 +132,19 @@ type AttentionKernel uint8
 const (
 	Flash   AttentionKernel = iota // fused: the scores never reach memory
 	Unfused                        // scores, softmax and its copies are stored
+	Flash1                         // fused as before July 2023 (FlashAttention 1 and its port to Triton): as flash, but slower
 )
 
-// String is the name of the flag value.
-func (a AttentionKernel) String() string { return [...]string{"flash", "unfused"}[a] }
+// AttentionNames lists the attention kernels.
+func AttentionNames() []string { return []string{"flash", "unfused", "flash1"} }
 
-// ParseAttention reads "flash" or "unfused"; sdpa and eager, their names in
+// String is the name of the flag value.
+func (a AttentionKernel) String() string { return [...]string{"flash", "unfused", "flash1"}[a] }
+
+// fused says that the scores never reach memory.
+func (a AttentionKernel) fused() bool { return a != Unfused }
+
+// ParseAttention reads the name of a kernel; sdpa and eager, their names in
 // Hugging Face code, are understood.
 func ParseAttention(name string) (AttentionKernel, error) {
 	switch strings.ToLower(name) {
@@ -145,8 +152,10 @@ func ParseAttention(name string) (AttentionKernel, error) {
 		return Flash, nil
 	case "unfused", "eager", "core":
 		return Unfused, nil
+	case "flash1", "triton":
+		return Flash1, nil
 	}
-	return 0, unknown("attention", name, []string{"flash", "unfused"})
+	return 0, unknown("attention", name, AttentionNames())
 }
 
 // SoftmaxKernel is the code of Megatron's causal softmax where attention is unfused.

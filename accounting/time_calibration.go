@@ -21,6 +21,8 @@ type Calibration struct {
 	// AttentionWidth is the exponent with which its share falls for heads narrower
 	// than 128.
 	AttentionWidth float64
+	// Flash1 is the time of fused attention before FlashAttention 2 against with it.
+	Flash1 float64
 	// Network is the share of a network's printed rate that collectives reach,
 	// NetworkLatency what each doubling of the domains adds to a tree, and NetworkHop what
 	// each further domain adds to a ring, seconds.
@@ -186,7 +188,7 @@ func Guess() *Calibration {
 			stackEager:            {Name: "torch-eager", Gather: 0.8, EarlyStop: true, Launch: 8e-6, KernelsForward: 45, KernelsBackward: 90, KernelsMoE: 80, Elementwise: 1.3, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.7, Step: 10e-3, Optimizer: 2},
 		},
 		NVLS:     1.3,
-		LastWave: 0.5, TileFill: 150, Grouped: 0.65, AttentionRamp: 300, AttentionWidth: 0.4,
+		LastWave: 0.5, TileFill: 150, Grouped: 0.65, AttentionRamp: 300, AttentionWidth: 0.4, Flash1: 2,
 		Network: 0.8, NetworkLatency: 60e-6, NetworkHop: 9.6e-6, Power: 1, Straggler: 0.004,
 		Cast:     [numFormats]float64{FormatFP8: 4, FormatMXFP8: 5, FormatFP4: 6},
 		EarlyMoE: 1.2, EarlyKernels: 1.2,

@@ -62,6 +62,7 @@ func (c *Calibration) Constants() []Constant {
 	kernel("grouped", &c.Grouped, 0.15, true, "grouped against dense products of training shapes, efficiency.csv: 0.62 on B200, 0.90 on A100")
 	add("attention_ramp_tokens", &c.AttentionRamp, 0.4, false, "a few tiles of 128")
 	add("attention_width", &c.AttentionWidth, 0.5, false, "guess: half the width costs a quarter")
+	add("flash1", &c.Flash1, 0.2, false, "FlashAttention 2 is about twice as fast, 1.7 to 3 times on A100 (Dao 2023, section 4.1)")
 	kernel("network", &c.Network, 0.1, true, "32 B200 over 4 nodes, efficiency.csv: 0.95; 0.74 to 0.97 of the wire elsewhere")
 	kernel("network_latency_seconds", &c.NetworkLatency, 0.4, false, "32 B200 over 4 nodes, small messages, efficiency.csv")
 	kernel("network_hop_seconds", &c.NetworkHop, 0.7, false, "a ring's step over a network, 9.6 µs in NCCL's own model (src/graph/tuning.cc)")

@@ -79,7 +79,7 @@ func (c *Compiled) unitContext(x *Setting, m *Machine) unitContext {
 	p := &x.Plan
 	u := unitContext{m: m, x: x, r: &c.Ledger.Recipe, stack: &m.Calibration.Stacks[c.Ledger.stack()]}
 	u.passes, u.early = &fusedPasses, 1
-	if c.Ledger.Profile.EarlyKernels && u.r.Attention == Flash {
+	if c.Ledger.Profile.EarlyKernels && u.r.Attention.fused() {
 		u.early = m.Calibration.EarlyKernels
 	}
 	if x := c.Ledger.Profile.passes; x != nil && !u.r.Compile {
@@ -216,8 +216,8 @@ func (u *unitContext) attention(l *arch.Layer, cs *compiledSection, f, b *passTi
 		return
 	}
 	work := u.tokens * (float64(width*span) + float64(cs.flops.square/t*float64(u.x.Context)))
-	f.attention += u.m.attention(work, 2*span, float64(a.HeadDim+a.ValueDim)/2, false)
-	b.attention += u.m.attention(work, 2*span, float64(a.HeadDim+a.ValueDim)/2, true)
+	f.attention += u.fused(work, 2*span, a, false)
+	b.attention += u.fused(work, 2*span, a, true)
 	if p.CP > 1 {
 		// The ring passes keys and values on while it computes.
 		bytes := u.bytes * u.tokens * kv
@@ -229,6 +229,15 @@ func (u *unitContext) attention(l *arch.Layer, cs *compiledSection, f, b *passTi
 		f.cp += overlapped(f.attention, hop) - f.attention
 		b.cp += overlapped(b.attention, 2*hop) - b.attention
 	}
+}
+
+// fused is the time of fused attention, one direction, in the recipe's kernel.
+func (u *unitContext) fused(work, span float64, a *arch.Attention, backward bool) float64 {
+	if u.r.Attention == Flash1 {
+		// Its rate hardly depends on the width of a head (Dao 2023, figures 4 to 6).
+		return u.m.Calibration.Flash1 * u.m.attention(work, span, 128, backward)
+	}
+	return u.m.attention(work, span, float64(a.HeadDim+a.ValueDim)/2, backward)
 }
 
 // Passes over the S×S scores of unfused attention: scores written; mask, scale

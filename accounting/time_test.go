@@ -536,3 +536,32 @@ func BenchmarkPlanSpace(b *testing.B) {
 		})
 	}
 }
+
+// FlashAttention 1 keeps what 2 keeps and takes its time longer, whatever the width of
+// a head.
+func TestFlash1(t *testing.T) {
+	m := machine(t, "a100-sxm-80gb", "bf16-mixed")
+	run := func(attention string, heads int64) (Time, int64) {
+		c, err := Options{Model: llamaLike(4096, 4, heads, heads, 11008, 32000, false, true), Attention: attention, Context: 8192, MicroBatch: 1, GlobalBatch: 1, GPUs: 1}.Resolve()
+		require.NoError(t, err)
+		k, err := c.Compile()
+		require.NoError(t, err)
+		var report Report
+		k.Evaluate(&c.Setting, &report)
+		var out Time
+		k.Time(&c.Setting, m, &out)
+		return out, report.Memory.PeakBytes
+	}
+	for _, heads := range []int64{32, 64} {
+		one, bytes := run("flash1", heads)
+		two, same := run("flash", heads)
+		require.Equal(t, same, bytes)
+		if heads == 32 { // 128 wide
+			require.InEpsilon(t, m.Calibration.Flash1, one.AttentionSeconds/two.AttentionSeconds, 1e-9)
+		} else {
+			wide, _ := run("flash1", 32)
+			require.InEpsilon(t, wide.AttentionSeconds, one.AttentionSeconds, 1e-9)
+		}
+		require.InDelta(t, two.StepSeconds-two.AttentionSeconds, one.StepSeconds-one.AttentionSeconds, 1e-9)
+	}
+}

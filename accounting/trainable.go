@@ -294,7 +294,7 @@ func (s *Section) prune(r *Recipe) {
 				kept = slices.ContainsFunc(group, func(name string) bool { return s.Component(name) != nil && s.trains(name) })
 			}
 		}
-		if c.Group == GroupNorm || c.Name == "out" && r.Attention == Flash {
+		if c.Group == GroupNorm || c.Name == "out" && r.Attention.fused() {
 			kept = true // a norm needs its input for the gradient of its input
 		}
 		if !kept {

@@ -71,7 +71,7 @@ var fields = []field{
 	{path: "grid.first_stage_layers", doc: "layers of the first pipeline stage; 0 = as the others", decode: sizes(0, maxCount)},
 	{path: "grid.last_stage_layers", doc: "layers of the last pipeline stage; 0 = as the others", decode: sizes(0, maxCount)},
 	{path: "grid.recompute", doc: "none, selective, selective:core_attn+moe_act, full, full:uniform:2, full:block:4, every:2", decode: named("recompute", recompute)},
-	{path: "grid.attention", doc: "flash, unfused", decode: named("attention", attention)},
+	{path: "grid.attention", doc: "flash, unfused, flash1 (as before July 2023)", decode: named("attention", attention)},
 	{path: "grid.recipe", doc: "precision recipe", decode: named("recipe", recipe)},
 	{path: "grid.profile", doc: "framework profile", decode: named("profile", profile)},
 	{path: "grid.optimizer", doc: "optimizer", decode: named("optimizer", optimizer)},

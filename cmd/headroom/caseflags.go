@@ -132,7 +132,7 @@ func (f *caseFlags) register(cmd *cobra.Command) {
 	fixed(cmd, "recipe", accounting.PrecisionNames()...)
 	fixed(cmd, "profile", accounting.ProfileNames()...)
 	fixed(cmd, "optimizer", accounting.OptimizerNames()...)
-	fixed(cmd, "attention", "flash", "unfused")
+	fixed(cmd, "attention", accounting.AttentionNames()...)
 	fixed(cmd, "schedule", accounting.ScheduleNames()...)
 	fixed(cmd, "recompute-modules", accounting.RecomputeModules()...)
 	fixed(cmd, "lora-target-modules", accounting.LoRATargets()...)

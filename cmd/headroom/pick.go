@@ -166,7 +166,7 @@ func (f *pickFlags) register(cmd *cobra.Command) {
 	fixed(cmd, "recipe", accounting.PrecisionNames()...)
 	fixed(cmd, "profile", accounting.ProfileNames()...)
 	fixed(cmd, "optimizer", accounting.OptimizerNames()...)
-	fixed(cmd, "attention", "flash", "unfused")
+	fixed(cmd, "attention", accounting.AttentionNames()...)
 	fixed(cmd, "recompute", "none", "selective", "full")
 	fixed(cmd, "loss", "eager", "fused", "chunked")
 	fixed(cmd, "zero", "0", "1", "2", "3")

@@ -93,7 +93,7 @@ func TestBadExact(t *testing.T) {
 		}
 		require.Equal(t, want, got)
 	}
-	f("attention_unknown", `unknown attention "sdqa"; known: flash, unfused`)
+	f("attention_unknown", `unknown attention "sdqa"; known: flash, unfused, flash1`)
 	f("batch_text", `batch: "one" is not a positive count`)
 	f("bytes_negative", `saved_1_layer_bytes: "-1" is not a number of bytes`)
 	f("cell_missing", "cell_missing.csv:2:1: 3 cells, but the header names 7 columns")

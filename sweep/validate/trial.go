@@ -330,8 +330,14 @@ func optimizer(name string) string {
 }
 
 func (m *Measurement) attention(s *Source, assume func(string, ...any)) string {
+	fused := "flash"
+	if s.Flash1 {
+		fused = "flash1"
+	}
 	switch m.Attention {
-	case "flash", "unfused":
+	case "flash":
+		return fused
+	case "unfused":
 		return m.Attention
 	}
 	// The flags of Megatron's functional tests are in their notes. Tests have to repeat
@@ -344,8 +350,8 @@ func (m *Measurement) attention(s *Source, assume func(string, ...any)) string {
 		assume("the attention kernel is not given: unfused is assumed, this release had no other")
 		return "unfused"
 	}
-	assume("the attention kernel is not given: flash is assumed")
-	return "flash"
+	assume("the attention kernel is not given: %s is assumed", fused)
+	return fused
 }
 
 // recompute is the row's own, else what the framework's benchmark recipes do:
