@@ -47,6 +47,7 @@ var megatronDeepspeedProfile = Profile{
 	Optimizer:  "adamw",
 	Attention:  Unfused,
 	ZeRO:       1,
+	passes:     &megatron2023Passes,
 	MaxZeRO:    3,
 	Offloads:   OffloadOptimizer | OffloadParameters,
 	Parallel:   true,

@@ -166,7 +166,7 @@ func (u *unitContext) linear(f, b *passTime, rows, n, k float64, narrow bool) {
 	f.matmul += u.m.product(rows, n, k, narrow)
 	b.matmul += u.m.product(rows, k, n, narrow) + u.m.product(n, k, rows, narrow)
 	if narrow && u.m.Format >= FormatFP8 {
-		cast := u.m.Calibration.Cast[u.m.Format] / u.m.stream()
+		cast := u.m.Calibration.Cast[u.m.Format] * u.early / u.m.stream()
 		f.elementwise += float64(cast * rows * k)
 		b.elementwise += float64(cast * rows * n)
 	}
@@ -174,7 +174,7 @@ func (u *unitContext) linear(f, b *passTime, rows, n, k float64, narrow bool) {
 
 // stream adds traffic of values elements, passed over so many times.
 func (u *unitContext) stream(p *passTime, elements, times float64) {
-	p.elementwise += elements * float64(times*u.bytes) * u.stack.Elementwise * u.early / u.m.stream()
+	p.elementwise += elements * float64(times*u.bytes) * u.stack.Elementwise / u.m.stream()
 }
 
 func (u *unitContext) attention(l *arch.Layer, cs *compiledSection, f, b *passTime) {
@@ -343,8 +343,8 @@ func (u *unitContext) norms(l *arch.Layer, d float64, f, b *passTime) {
 		u.stream(b, u.tokens*heads, nb)
 	}
 	if u.r.Dropout > 0 {
-		u.stream(f, u.local*d, 5) // two dropouts with their masks
-		u.stream(b, u.local*d, 5)
+		u.stream(f, u.local*d, u.passes.dropout[0])
+		u.stream(b, u.local*d, u.passes.dropout[1])
 	}
 }
 

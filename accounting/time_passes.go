@@ -13,6 +13,7 @@ type passes struct {
 	gate       [2]float64 // activation of the gate, and the product with the up-projection
 	activation [2]float64 // without a gate
 	residual   [2]float64 // the two residual additions of a layer
+	dropout    [2]float64 // its two dropouts with their masks, beside the additions
 	loss       [2]float64 // a logit
 }
 
@@ -21,6 +22,7 @@ type passes struct {
 var fusedPasses = passes{
 	rms: [2]float64{2, 3}, layerNorm: [2]float64{2, 3}, rotation: 2, gate: [2]float64{3, 5}, activation: [2]float64{2, 3},
 	residual: [2]float64{6, 4},
+	dropout:  [2]float64{1, 5}, // in one kernel with the addition: the masks; backward a kernel each
 	loss:     [2]float64{5, 4}, // fp32 copy, softmax, pick
 }
 
@@ -37,7 +39,25 @@ var plainPasses = passes{
 	gate:       [2]float64{5, 8}, // silu 2, product 3
 	activation: [2]float64{2, 3},
 	residual:   [2]float64{6, 4},
+	dropout:    [2]float64{5, 5},
 	loss:       [2]float64{7, 7}, // fp32 copy 3, log-softmax 4; backward 4, and back to 16 bits 3
+}
+
+// megatronPasses are those of Megatron-Core without --cross-entropy-loss-fusion, whose
+// vocabulary-parallel loss passes over fp32 logits.
+var megatronPasses = passes{
+	rms: [2]float64{2, 3}, layerNorm: [2]float64{2, 3}, rotation: 2, gate: [2]float64{3, 5}, activation: [2]float64{2, 3},
+	residual: [2]float64{6, 4}, dropout: [2]float64{1, 5},
+	// fp32 copy 3, maximum 2, minus it 4, exponential 4, sum 2, quotient 4; backward times
+	// the gradient 4, and back to 16 bits 3 (tensor_parallel/cross_entropy.py).
+	loss: [2]float64{19, 7},
+}
+
+// megatron2023Passes are those of Megatron-LM until 2023, with rotation and gate in plain
+// PyTorch (megatron/model/transformer.py, rotary_pos_embedding.py).
+var megatron2023Passes = passes{
+	rms: [2]float64{2, 3}, layerNorm: [2]float64{2, 3}, rotation: 10, gate: [2]float64{5, 8}, activation: [2]float64{2, 3},
+	residual: [2]float64{6, 4}, dropout: [2]float64{1, 5}, loss: [2]float64{19, 7},
 }
 
 // flashPasses are those of code on flash-attn's fused norm, rotation and loss, with
@@ -45,7 +65,7 @@ var plainPasses = passes{
 // of 2023, residual_in_fp32).
 var flashPasses = passes{
 	rms: [2]float64{3, 5}, layerNorm: [2]float64{3, 5}, rotation: 2, gate: [2]float64{5, 8}, activation: [2]float64{2, 3},
-	residual: [2]float64{10, 8}, loss: [2]float64{3, 2},
+	residual: [2]float64{10, 8}, dropout: [2]float64{5, 5}, loss: [2]float64{3, 2},
 }
 
 // norm is the passes of a norm of that kind.

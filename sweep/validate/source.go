@@ -123,16 +123,16 @@ var sources = []Source{
 		LooseTime: "run in deterministic mode",
 	},
 	{Name: "simumax", match: []string{"simumax"}, Profile: "megatron", Memory: Allocated, Loss: "fused", Convention: accounting.Causal},
-	{Name: "megatron-bridge", match: []string{"megatron-bridge"}, Profile: "megatron", Memory: Device, Convention: accounting.Causal},
+	{Name: "megatron-bridge", match: []string{"megatron-bridge"}, Loss: "fused", Profile: "megatron", Memory: Device, Convention: accounting.Causal},
 	{Name: "maxtext", match: []string{"maxtext"}, Profile: "fsdp2", Compile: true, Memory: Device, Convention: accounting.FullSquare},
-	{Name: "dgxc-2025", match: []string{"dgxc-benchmarking v25.05", "grok"}, Profile: "megatron", Memory: Device, Convention: accounting.Causal},
+	{Name: "dgxc-2025", match: []string{"dgxc-benchmarking v25.05", "grok"}, Loss: "fused", Profile: "megatron", Memory: Device, Convention: accounting.Causal},
 	// NeMo Megatron before Korthikanti et al. 2022 kept nothing but layer inputs. Fused
 	// attention came with Transformer Engine, which its recipes of 23.05 turn on
 	// (launcher_scripts/conf/training/gpt3/5b.yaml) and which had flash-attn 1 until 0.11.
 	{Name: "nemo-2022-02", match: []string{"release 2022-02"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, DefaultRecompute: "full", Unfused: true, Dropout: true},
 	{Name: "nemo-2022-07", match: []string{"release 2022-07"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Unfused: true, Dropout: true},
 	{Name: "nemo-23.05", match: []string{"release 23.05"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Flash1: true, Dropout: true},
-	{Name: "nemo", match: []string{"dgxc-benchmarking", "nvidia/nemo", "nemo-framework"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare},
+	{Name: "nemo", match: []string{"dgxc-benchmarking", "nvidia/nemo", "nemo-framework"}, Loss: "fused", Profile: "megatron", Memory: Device, Convention: accounting.FullSquare},
 	{Name: "megatron-lm", match: []string{"megatron-lm"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare},
 	{Name: "llm.c", match: []string{"llm.c"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare},
 	{
