@@ -61,6 +61,9 @@ type Stack struct {
 	// Gather is the rate of gathering weights and scattering gradients that ZeRO-3
 	// reaches, against a plain ring.
 	Gather float64
+	// EachWeight says that ZeRO-3 gathers one weight after the other, each round the
+	// ring (deepspeed/runtime/zero/partition_parameters.py).
+	EachWeight bool
 	// DPHidden is the part of a backward pass behind which gradients are reduced.
 	DPHidden float64
 	// Step is what happens once a step beside everything else: data, logging,
@@ -183,8 +186,8 @@ func Guess() *Calibration {
 			stackMegatron:         {Name: "megatron", Gather: 0.8, Launch: 6e-6, KernelsForward: 20, KernelsBackward: 40, KernelsMoE: 40, Elementwise: 1.3, TPExposed: 0.7, EPExposed: 0.8, PPExposed: 0.6, DPHidden: 0.8, Step: 20e-3, Optimizer: 1.2},
 			stackMegatronUnfused:  {Name: "megatron-unfused", Gather: 0.8, Launch: 22e-6, KernelsForward: 40, KernelsBackward: 80, KernelsMoE: 40, Elementwise: 1.5, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.05, Step: 20e-3, Optimizer: 1.5},
 			stackFSDP2:            {Name: "fsdp2", Gather: 0.8, Operations: true, EarlyStop: true, Launch: 8e-6, KernelsForward: 25, KernelsBackward: 50, KernelsMoE: 40, Elementwise: 1.3, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.9, Step: 20e-3, Optimizer: 1.5},
-			stackDeepSpeed:        {Name: "deepspeed", Gather: 0.6, Launch: 10e-6, KernelsForward: 35, KernelsBackward: 70, KernelsMoE: 60, Elementwise: 1.5, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.5, Step: 20e-3, Optimizer: 1.5},
-			stackDeepSpeedUnfused: {Name: "deepspeed-unfused", Gather: 0.3, Launch: 22e-6, KernelsForward: 40, KernelsBackward: 80, KernelsMoE: 60, Elementwise: 1.5, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.3, Step: 20e-3, Optimizer: 1.5},
+			stackDeepSpeed:        {Name: "deepspeed", EachWeight: true, Gather: 0.6, Launch: 10e-6, KernelsForward: 35, KernelsBackward: 70, KernelsMoE: 60, Elementwise: 1.5, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.5, Step: 20e-3, Optimizer: 1.5},
+			stackDeepSpeedUnfused: {Name: "deepspeed-unfused", EachWeight: true, Gather: 0.3, Launch: 22e-6, KernelsForward: 40, KernelsBackward: 80, KernelsMoE: 60, Elementwise: 1.5, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.3, Step: 20e-3, Optimizer: 1.5},
 			stackEager:            {Name: "torch-eager", Gather: 0.8, EarlyStop: true, Launch: 8e-6, KernelsForward: 45, KernelsBackward: 90, KernelsMoE: 80, Elementwise: 1.3, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.7, Step: 10e-3, Optimizer: 2},
 		},
 		NVLS:     1.3,

@@ -402,6 +402,9 @@ func (u *unitContext) sharded(c *Compiled, cs *compiledSection, f, b *passTime) 
 	elements := float64(dense + expert)
 	gather := u.m.gather(u.shard, u.bytes*elements/u.stack.Gather)
 	scatter := u.m.gather(u.shard, u.reduceBytes()*elements/u.stack.Gather)
+	if u.stack.EachWeight {
+		gather += float64(float64(cs.tensors()-1) * u.m.ring(u.shard))
+	}
 	if u.r.Offload&OffloadParameters != 0 { // each shard comes from the host, its gradients go there
 		mine := elements / float64(u.shard.size) / u.m.HostRate
 		gather = math.Max(gather, u.bytes*mine)

@@ -68,9 +68,15 @@ func (c *Compiled) gradients(u *unitContext, g group, elements float64) (reduce,
 func (c *Compiled) tensors() float64 {
 	var n int64
 	for i := range c.sections {
-		for j := range c.sections[i].shapes {
-			n += c.sections[i].count * c.sections[i].shapes[j].count
-		}
+		n += c.sections[i].count * c.sections[i].tensors()
 	}
 	return float64(n)
+}
+
+// tensors is how many weight tensors the section has once.
+func (s *compiledSection) tensors() (n int64) {
+	for i := range s.shapes {
+		n += s.shapes[i].count
+	}
+	return n
 }

@@ -565,3 +565,24 @@ func TestFlash1(t *testing.T) {
 		require.InDelta(t, two.StepSeconds-two.AttentionSeconds, one.StepSeconds-one.AttentionSeconds, 1e-9)
 	}
 }
+
+// DeepSpeed gathers a layer's weights one by one: over many ranks each ring's hops
+// count, over eight hardly.
+func TestZeRO3GathersEachWeight(t *testing.T) {
+	model, err := arch.Lookup("llama-2-7b", arch.Options{})
+	require.NoError(t, err)
+	step := func(profile string, gpus int64) float64 {
+		zero := int64(3)
+		c, err := Options{Model: model, Profile: profile, GPUs: gpus, DP: gpus, GlobalBatch: gpus, MicroBatch: 1, Context: 1024, ZeRO: &zero}.Resolve()
+		require.NoError(t, err)
+		k, err := c.Compile()
+		require.NoError(t, err)
+		var out Time
+		k.Time(&c.Setting, machine(t, "a100-sxm-80gb", "bf16-mixed"), &out)
+		return out.DPCommSeconds
+	}
+	// 32 layers of 9 weights, gathered forward and backward.
+	ring := machine(t, "a100-sxm-80gb", "bf16-mixed").ring(group{1024, 1})
+	require.InEpsilon(t, 32*8*2*ring, step("deepspeed", 1024)-step("deepspeed", 8), 0.6)
+	require.Less(t, step("fsdp2", 1024)-step("fsdp2", 8), 0.5*(step("deepspeed", 1024)-step("deepspeed", 8)))
+}
