@@ -81,6 +81,9 @@ type memoryRules struct {
 	// holdsLogits: the loss holds every fp32 copy of the logits to its end, so that no
 	// block of their size is lost to the cache.
 	holdsLogits bool
+	// records: PyTorch before 2.8, whose tensor-parallel collectives keep the blocks of
+	// their tensors until the device has run them; see [Compiled.recorded].
+	records bool
 	// narrowCopies is the bytes of quantised copies of a layer's matrices that stay from
 	// the first micro-batch of a step on, where products run in fp8.
 	narrowCopies int64

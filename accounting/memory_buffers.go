@@ -71,7 +71,12 @@ func (c *Compiled) bufferPeak(st *stage, m *Memory) error {
 	update.Phase, update.LogitsBytes, update.ActivationsBytes, update.BuffersBytes = PhaseOptimizer, 0, 0, reduced+updated*made
 	st.note(loss, backward, update)
 	moving := max(m.LogitsBytes+st.lossWork, st.work) + st.saved + gathered
-	cache := min(moving, updated*made) + st.logitsFP32
+	recorded, err := c.recorded(st)
+	if err != nil {
+		return err
+	}
+	held := max(moving, m.LogitsBytes+st.lossWork+st.saved+gathered+recorded)
+	cache := held + updated*made - max(moving, updated*made) + st.logitsFP32
 	switch {
 	case updated*made > moving:
 		*m = update

@@ -56,7 +56,7 @@ var megatronDeepspeedProfile = Profile{
 	Saved:      func(m *arch.Model, r Recipe, s *Section) { megatronSaved(m, r, s, true) },
 	Work:       megatronDeepspeedWork,
 	memory: memoryRules{
-		style: styleBuffers, runtime: megatronRuntime, vocabMultiple: megatronVocabMultiple, holdsLogits: true,
+		style: styleBuffers, runtime: megatronRuntime, vocabMultiple: megatronVocabMultiple, holdsLogits: true, records: true,
 		updateBytes: 4, reduceElements: 5e8, liveElements: 1e9,
 	},
 }
@@ -94,5 +94,5 @@ var internevoProfile = Profile{
 	Blocks:     true,
 	Saved:      func(m *arch.Model, r Recipe, s *Section) { megatronSaved(m, r, s, true) },
 	Work:       func(_ *arch.Model, r Recipe, s *Section) []Tensor { return megatronWork(r, s, true) },
-	memory:     memoryRules{style: styleBuffers, runtime: megatronRuntime, holdsLogits: true, updateBytes: 12, flatBytes: 2, reduceElements: 512 << 20, fsdp: true},
+	memory:     memoryRules{style: styleBuffers, runtime: megatronRuntime, holdsLogits: true, records: true, updateBytes: 12, flatBytes: 2, reduceElements: 512 << 20, fsdp: true},
 }

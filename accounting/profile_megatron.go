@@ -44,7 +44,7 @@ var megatron2025Profile = func() Profile {
 // megatron2024Profile is the year before that.
 var megatron2024Profile = func() Profile {
 	p := megatron2025Profile
-	p.Name, p.EarlyKernels = "megatron-2024", true
+	p.Name, p.EarlyKernels, p.memory.records = "megatron-2024", true, true
 	p.Summary = "Megatron-Core and TransformerEngine before 2025: the same memory, slower kernels"
 	return p
 }()
@@ -69,7 +69,7 @@ var megatron2023Profile = Profile{
 	Blocks:       true,
 	Saved:        func(m *arch.Model, r Recipe, s *Section) { megatronSaved(m, r, s, true) },
 	Work:         func(_ *arch.Model, r Recipe, s *Section) []Tensor { return megatronWork(r, s, false) },
-	memory:       memoryRules{style: styleBuffers, runtime: megatronRuntime, vocabMultiple: megatronVocabMultiple},
+	memory:       memoryRules{style: styleBuffers, runtime: megatronRuntime, vocabMultiple: megatronVocabMultiple, records: true},
 }
 
 func megatronSaved(m *arch.Model, r Recipe, s *Section, unfused bool) {

@@ -67,6 +67,9 @@ func (m *memoryRules) constants() []ConstantField {
 	r := &m.runtime
 	add("workspace_bytes", r.workspaceBytes, "32 MiB each for cuBLAS and cuBLASLt: PyTorch's defaults from compute capability 9.0 on (aten/src/ATen/cuda/CublasHandlePool.cpp, CUDABlas.cpp); profile megatron 32 MiB more for TransformerEngine's (transformer_engine/pytorch/module/base.py, get_cublas_workspace_size_bytes)")
 	add("fragmentation_per_thousand", r.fragmentation, "six Megatron runs on B200 that publish allocated and reserved memory: 1–3 % beside one fp32 copy of the logits")
+	if m.records {
+		add("launches_ahead", launchesAhead, "launches that the driver queues before the host waits: NVIDIA's developer forum, topic 68937; blocks of tensor-parallel collectives are given out again once the device has run them (PyTorch before 2.8)")
+	}
 	add("context_bytes", r.contextBytes, "CUDA context with its modules: 0.5–0.9 GiB on A100 and H100")
 	add("group_bytes", r.groupBytes, "NCCL: 0.5–2 GiB for the two to five communicators of published layouts")
 	add("world_groups", r.worldGroups, "beside the plan's dimensions: the world and the model-parallel group (megatron/core/parallel_state.py)")

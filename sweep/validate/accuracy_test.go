@@ -26,7 +26,6 @@ var reasons = []struct {
 }{
 	{[]string{"bigscience-153"}, "21 GB with tp 2 and no recompute against 27 GB with tp 1: as if tensor parallelism had not cut the activations, which all other rows of the table contradict (11 GB with recompute fits)"},
 	{[]string{"flagperf-007", "flagperf-011", "flagperf-033"}, "the first of 4 or 8 stages by the schedule; the source does not say which rank it read, and its figures fall faster with pp than the first stage can"},
-	{[]string{"flagperf-002", "flagperf-003", "flagperf-010", "flagperf-012"}, "allocator cache and communicators of the run, not modelled (with fp8 also the cast weights of TransformerEngine)"},
 	{[]string{"qwen1-006"}, "not scored; the unit is not clear and the attention code at 8,192 tokens is not known"},
 }
 
