@@ -24,7 +24,7 @@ type Memory struct {
 	SavedPerLayerBytes int64 // of the largest kind of layer
 	AllocatedBytes     int64 // torch.cuda.max_memory_allocated: with the workspaces of libraries
 	ReservedBytes      int64 // torch.cuda.max_memory_reserved, as far as the device has room
-	DeviceBytes        int64 // what nvidia-smi shows, as far as the device has room
+	DeviceBytes        int64 // what nvidia-smi shows, as far as the device has room; on Setting.Machine, where it is given
 	ParametersPerRank  int64 // of this stage, before ZeRO cuts them
 }
 
@@ -98,7 +98,7 @@ type memoryRules struct {
 
 // finish adds up the components and what the runtime adds; cache is what the
 // allocator keeps beyond the peak because later requests cannot use it.
-func (m *Memory) finish(c *Compiled, p *Plan, cache int64) error {
+func (m *Memory) finish(c *Compiled, x *Setting, cache int64) error {
 	sum := int64(0)
 	for _, n := range [...]int64{m.WeightsBytes, m.GradientsBytes, m.OptimizerBytes, m.ActivationsBytes, m.LogitsBytes, m.BuffersBytes} {
 		var err error
@@ -108,14 +108,14 @@ func (m *Memory) finish(c *Compiled, p *Plan, cache int64) error {
 	}
 	r := &c.Ledger.Profile.memory.runtime
 	m.AllocatedBytes = sum + r.workspaceBytes
-	outside := r.outside(p)
+	outside := r.outside(&x.Plan)
 	m.PeakBytes = m.AllocatedBytes + outside
 	m.RuntimeBytes = m.PeakBytes - sum
 	m.ReservedBytes = r.fragmented(m.AllocatedBytes)
 	if r.caches {
 		m.ReservedBytes += cache
 	}
-	m.DeviceBytes = m.ReservedBytes + outside
+	m.DeviceBytes = m.ReservedBytes + outside + r.multicast(x)
 	return nil
 }
 

@@ -270,7 +270,7 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 	w.see(update)
 	w.best.PeakBytes = 0
 	*m = w.best
-	return m.finish(c, p, st.logitsFP32)
+	return m.finish(c, x, st.logitsFP32)
 }
 
 // headGroups is how FSDP2 wraps what is not a layer.

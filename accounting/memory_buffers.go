@@ -36,7 +36,7 @@ func (c *Compiled) bufferPeak(st *stage, m *Memory) error {
 	m.ActivationsBytes, m.LogitsBytes = st.saved, st.headIn+st.logits
 	if c.Ledger.Profile.memory.style == styleSheet {
 		m.Phase = PhaseAll
-		return m.finish(c, p, 0)
+		return m.finish(c, st.x, 0)
 	}
 	rules := &c.Ledger.Profile.memory
 	compute := prec.Compute.Bytes()
@@ -85,7 +85,7 @@ func (c *Compiled) bufferPeak(st *stage, m *Memory) error {
 	default:
 		*m = backward
 	}
-	return m.finish(c, p, cache)
+	return m.finish(c, st.x, cache)
 }
 
 // gatheredParameters is how many parameters ZeRO-3 holds whole at once: as many as

@@ -27,7 +27,7 @@ func (c *Compiled) Timeline(x *Setting) ([]Memory, error) {
 		return nil, err
 	}
 	for i := range moments {
-		if err := moments[i].finish(c, &x.Plan, 0); err != nil {
+		if err := moments[i].finish(c, x, 0); err != nil {
 			return nil, err
 		}
 	}

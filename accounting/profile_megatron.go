@@ -45,6 +45,7 @@ var megatron2025Profile = func() Profile {
 var megatron2024Profile = func() Profile {
 	p := megatron2025Profile
 	p.Name, p.EarlyKernels, p.memory.records = "megatron-2024", true, true
+	p.memory.runtime.multicastBytes = multicast2023
 	p.Summary = "Megatron-Core and TransformerEngine before 2025: the same memory, slower kernels"
 	return p
 }()

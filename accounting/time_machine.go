@@ -34,7 +34,9 @@ type Machine struct {
 	HostRate float64
 	Domain   int64 // accelerators in one fast domain
 	Switched bool  // the fabric reduces in the switch (NVLS)
-	Assumed  []string
+	// Multicast says that NCCL has buffers for that: a switch joins the node.
+	Multicast bool
+	Assumed   []string
 }
 
 // A Format is the number format of matrix products, with its scaling.
@@ -129,6 +131,7 @@ func NewMachine(a hardware.Accelerator, p *Precision, network float64) (*Machine
 	}
 	m.PeerRate = min(a.ScaleUpPeerBytesPerSecond.Or(m.ScaleUpRate), m.ScaleUpRate)
 	m.Switched = m.Architecture == "hopper" || m.Architecture == "blackwell"
+	m.Multicast = m.Switched && m.Domain > 2 && m.ScaleUpRate > pcie
 	switch nic, known := a.NICBytesPerSecond.Get(); {
 	case network > 0:
 		m.NetworkRate = network

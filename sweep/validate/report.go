@@ -166,6 +166,7 @@ func (t *Trial) Evaluate() (*Evaluation, error) {
 	if t.Source.Switch[e.Accelerator.Architecture] && e.Machine != nil {
 		e.Machine.PeerRate = e.Machine.ScaleUpRate
 	}
+	c.Setting.Machine = e.Machine
 	c.Setting.Plan.Uneven = true // benchmark recipes write their layouts by hand
 	c.Setting.UsableBytes = e.Accelerator.UsableBytes
 	c.Setting = t.search(e)
