@@ -2,6 +2,7 @@ package accounting
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 
@@ -147,6 +148,7 @@ type megatronReplay struct {
 	cachingAllocator
 	t, p                 int64 // tensor-parallel ranks, pipeline stages
 	d, q, kv, f, v, lays int64 // widths; layers of the stage
+	full, unpaced        bool  // full recompute; no waiting between passes
 	tokens, hidden       int64 // bytes of a whole 16-bit activation of width 1 and d
 }
 
@@ -235,6 +237,16 @@ func (r *megatronReplay) layerBackward(k kept, grad *cudaBlock) *cudaBlock {
 	return grad
 }
 
+// keepInput drops all that a checkpointed layer does not keep.
+func (r *megatronReplay) keepInput(k kept) kept {
+	for _, n := range slices.Sorted(maps.Keys(k)) {
+		if n != "x" {
+			r.drop(k[n])
+		}
+	}
+	return kept{"x": k["x"]}
+}
+
 // steps is the reserved memory after training steps of stage 0 with so many
 // data-parallel ranks.
 func (r *megatronReplay) steps(n, dp int64) {
@@ -276,6 +288,9 @@ func (r *megatronReplay) steps(n, dp int64) {
 		for range r.lays {
 			var k kept
 			k, x = r.layerForward(x)
+			if r.full {
+				k = r.keepInput(k)
+			}
 			one.layers = append(one.layers, k)
 		}
 		if r.p > 1 {
@@ -293,7 +308,9 @@ func (r *megatronReplay) steps(n, dp int64) {
 			r.drop(upcast, logits)
 			one.head = []*cudaBlock{x, norm, softmax}
 		}
-		r.synchronize() // the pipeline's transfer, or the check of the loss
+		if !r.unpaced {
+			r.synchronize() // the pipeline's transfer, or the check of the loss
+		}
 		flying = append(flying, one)
 	}
 	backward := func() {
@@ -308,10 +325,15 @@ func (r *megatronReplay) steps(n, dp int64) {
 		}
 		grad := r.malloc(r.hidden / r.t)
 		for _, k := range slices.Backward(one.layers) {
+			if r.full {
+				var y *cudaBlock
+				k, y = r.layerForward(k["x"])
+				r.drop(y)
+			}
 			grad = r.layerBackward(k, grad)
 		}
 		r.drop(grad)
-		if r.p > 1 {
+		if r.p > 1 && !r.unpaced {
 			r.synchronize()
 		}
 	}
@@ -346,36 +368,44 @@ func TestReservedEqualsReplay(t *testing.T) {
 		context      int64
 		d, q, kv, f  int64
 		vocab, depth int64
+		recompute    string
+		unpaced      bool
 	}{
-		{"llama-3-8b", 2, 1, 4, 8192, 4096, 4096, 1024, 14336, 128256, 32},
-		{"llama-3-8b", 2, 2, 2, 8192, 4096, 4096, 1024, 14336, 128256, 32},
-		{"llama-3-8b", 2, 4, 1, 8192, 4096, 4096, 1024, 14336, 128256, 32},
-		{"llama-3-8b", 4, 2, 1, 8192, 4096, 4096, 1024, 14336, 128256, 32},
-		{"llama-3-8b", 8, 1, 1, 8192, 4096, 4096, 1024, 14336, 128256, 32},
-		{"llama-3-8b", 4, 1, 16, 4096, 4096, 4096, 1024, 14336, 128256, 32},
-		{"llama-3-70b", 8, 4, 2, 8192, 8192, 8192, 1024, 28672, 128256, 80},
-		{"llama-3-70b", 8, 8, 4, 4096, 8192, 8192, 1024, 28672, 128256, 80},
+		{"llama-3-8b", 2, 1, 4, 8192, 4096, 4096, 1024, 14336, 128256, 32, "selective", false},
+		{"llama-3-8b", 2, 2, 2, 8192, 4096, 4096, 1024, 14336, 128256, 32, "selective", false},
+		{"llama-3-8b", 2, 4, 1, 8192, 4096, 4096, 1024, 14336, 128256, 32, "selective", false},
+		{"llama-3-8b", 4, 2, 1, 8192, 4096, 4096, 1024, 14336, 128256, 32, "selective", false},
+		{"llama-3-8b", 8, 1, 1, 8192, 4096, 4096, 1024, 14336, 128256, 32, "selective", false},
+		{"llama-3-8b", 4, 1, 16, 4096, 4096, 4096, 1024, 14336, 128256, 32, "selective", false},
+		{"llama-3-70b", 8, 4, 2, 8192, 8192, 8192, 1024, 28672, 128256, 80, "selective", false},
+		{"llama-3-70b", 8, 8, 4, 4096, 8192, 8192, 1024, 28672, 128256, 80, "selective", false},
+		{"llama-3-8b", 4, 4, 1, 8192, 4096, 4096, 1024, 14336, 128256, 32, "full", false},
+		{"llama-3-70b", 8, 8, 1, 8192, 8192, 8192, 1024, 28672, 128256, 80, "full", false},
+		{"llama-3-70b", 8, 16, 1, 8192, 8192, 8192, 1024, 28672, 128256, 80, "full", false},
+		{"llama-3-70b", 8, 16, 1, 8192, 8192, 8192, 1024, 28672, 128256, 80, "full", true},
+		{"llama-3-70b", 8, 20, 1, 8192, 8192, 8192, 1024, 28672, 128256, 80, "full", true},
 	} {
-		t.Run(fmt.Sprintf("%s tp%d pp%d dp%d", one.model, one.tp, one.pp, one.dp), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s tp%d pp%d dp%d %s %v", one.model, one.tp, one.pp, one.dp, one.recompute, one.unpaced), func(t *testing.T) {
 			model, err := arch.Lookup(one.model, arch.Options{})
 			require.NoError(t, err)
-			o := Options{Model: model, Profile: "megatron-2024", TP: one.tp, PP: one.pp, DP: one.dp, Context: one.context, MicroBatch: 1, GlobalBatch: one.dp * 2 * one.pp, Dropout: "0.1", Recompute: "selective"}
+			o := Options{Model: model, Profile: "megatron-2024", TP: one.tp, PP: one.pp, DP: one.dp, Context: one.context, MicroBatch: 1, GlobalBatch: one.dp * 2 * one.pp, Dropout: "0.1", Recompute: one.recompute}
 			c, err := o.Resolve()
 			require.NoError(t, err)
 			k, err := c.Compile()
 			require.NoError(t, err)
+			profile := *c.Profile
+			profile.memory.unpaced = one.unpaced
+			k.Ledger.Profile = &profile
 			var m Memory
 			require.NoError(t, k.StageMemory(&c.Setting, 0, &m))
 
 			r := megatronReplay{t: one.tp, p: one.pp, d: one.d, q: one.q, kv: one.kv, f: one.f, v: one.vocab, lays: one.depth / one.pp}
-			r.ahead = launchesAhead
+			r.ahead, r.full, r.unpaced = launchesAhead, one.recompute == "full", one.unpaced
 			r.tokens, r.hidden = 2*one.context, 2*one.context*one.d
 			r.steps(3, one.dp)
 			t.Logf("allocated %.2f, replayed %.2f; reserved %.2f, replayed %.2f", float64(m.AllocatedBytes)/gib, float64(r.allocPeak)/gib, float64(m.ReservedBytes)/gib, float64(r.reserved)/gib)
-			require.InEpsilon(t, float64(r.reserved), float64(m.ReservedBytes), 0.03)
-			none := *c.Profile
-			none.memory.records = false
-			k.Ledger.Profile = &none
+			require.InEpsilon(t, float64(r.reserved), float64(m.ReservedBytes), 0.04)
+			profile.memory.records = false
 			var without Memory
 			require.NoError(t, k.StageMemory(&c.Setting, 0, &without))
 			require.Less(t, without.ReservedBytes, m.ReservedBytes)

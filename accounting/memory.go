@@ -84,6 +84,8 @@ type memoryRules struct {
 	// records: PyTorch before 2.8, whose tensor-parallel collectives keep the blocks of
 	// their tensors until the device has run them; see [Compiled.recorded].
 	records bool
+	// unpaced: the host does not wait for the device between passes.
+	unpaced bool
 	// narrowCopies is the bytes of quantised copies of a layer's matrices that stay from
 	// the first micro-batch of a step on, where products run in fp8.
 	narrowCopies int64

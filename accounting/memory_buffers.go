@@ -71,11 +71,11 @@ func (c *Compiled) bufferPeak(st *stage, m *Memory) error {
 	update.Phase, update.LogitsBytes, update.ActivationsBytes, update.BuffersBytes = PhaseOptimizer, 0, 0, reduced+updated*made
 	st.note(loss, backward, update)
 	moving := max(m.LogitsBytes+st.lossWork, st.work) + st.saved + gathered
-	recorded, err := c.recorded(st)
+	ahead, behind, err := c.recorded(st)
 	if err != nil {
 		return err
 	}
-	held := max(moving, m.LogitsBytes+st.lossWork+st.saved+gathered+recorded)
+	held := max(m.LogitsBytes+st.lossWork+ahead, st.work+behind) + st.saved + gathered
 	cache := held + updated*made - max(moving, updated*made) + st.logitsFP32
 	switch {
 	case updated*made > moving:

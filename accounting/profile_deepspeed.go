@@ -56,7 +56,7 @@ var megatronDeepspeedProfile = Profile{
 	Saved:      func(m *arch.Model, r Recipe, s *Section) { megatronSaved(m, r, s, true) },
 	Work:       megatronDeepspeedWork,
 	memory: memoryRules{
-		style: styleBuffers, runtime: megatronRuntime, vocabMultiple: megatronVocabMultiple, holdsLogits: true, records: true,
+		style: styleBuffers, runtime: megatronRuntime, vocabMultiple: megatronVocabMultiple, holdsLogits: true, records: true, unpaced: true,
 		updateBytes: 4, reduceElements: 5e8, liveElements: 1e9,
 	},
 }
