@@ -20,8 +20,8 @@ var kernels = []fittedValue{
 	{"blackwell.sustained", 0.8197},
 	{"blackwell.matmul_fp8", 0.6235},
 	{"blackwell.link", 0.625},
-	{"blackwell.link_latency_seconds", 1.921e-05},
-	{"blackwell.link_hop_seconds", 4.867e-06},
+	{"blackwell.link_latency_seconds", 1.92e-05},
+	{"blackwell.link_hop_seconds", 4.87e-06},
 	{"ada.matmul_16bit", 0.6349},
 	{"ada.matmul_fp8", 0.4868},
 	{"ada.link", 0.1932},
@@ -42,6 +42,5 @@ var kernels = []fittedValue{
 	{"tile_fill", 89.56},
 	{"grouped", 0.6866},
 	{"network", 0.9361},
-	{"network_latency_seconds", 0.0001597},
-	{"network_hop_seconds", 5.873e-06},
+	{"network_latency_seconds", 0.0001782},
 }
