@@ -94,7 +94,11 @@ func (r *runtimeRules) multicastRanks(p *Plan, domain int64) (n int64) {
 	tp, pp := local(p.TP, 1), local(p.PP, p.TP*p.CP*p.DP)
 	if r.worldGroups > 0 {
 		join(local(p.GPUs(), 1))
-		join(tp * pp)
+		if p.ZeRO == 0 {
+			// The norm of the gradients; a distributed optimizer takes the world for it
+			// (megatron/core/optimizer/distrib_optimizer.py, get_model_parallel_group).
+			join(tp * pp)
+		}
 	}
 	join(tp)
 	join(pp)

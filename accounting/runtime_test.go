@@ -20,16 +20,16 @@ func TestMulticast(t *testing.T) {
 		tp, pp, cp, dp int64
 		ranks, each    int64
 	}{
-		{"megatron-2024", "h100-sxm", 2, 1, 1, 4, 8 + 4, 192 * mib},         // world, dp; tp and the model-parallel group are pairs
-		{"megatron-2024", "h100-sxm", 8, 1, 1, 4, 8 + 8 + 8, 192 * mib},     // world, model-parallel, tp; dp is one rank a node
-		{"megatron", "h100-sxm", 2, 1, 1, 4, 8 + 4, 32 * mib},               // of today
-		{"megatron", "h100-sxm", 1, 8, 1, 1, 8 + 8 + 8, 32 * mib},           // world, model-parallel, pp
-		{"megatron", "h100-sxm", 2, 1, 4, 8, 8 + 4, 32 * mib},               // world, cp
-		{"deepspeed", "h100-sxm", 1, 1, 1, 64, 8 + 8, 192 * mib},            // world, dp
-		{"fsdp2", "h100-sxm", 1, 1, 1, 16, 8, 32 * mib},                     // dp
-		{"megatron-2024", "a100-sxm-80gb", 2, 1, 1, 4, 0, 192 * mib},        // the switch does not reduce
-		{"megatron-2024", "h100-pcie", 2, 1, 1, 4, 0, 192 * mib},            // no switch
-		{"megatron", "gb200-nvl72", 4, 1, 1, 16, 32 + 4 + 4 + 16, 32 * mib}, // 32 at most
+		{"megatron-2024", "h100-sxm", 2, 1, 1, 4, 8 + 4, 192 * mib},     // world, dp; tp is a pair
+		{"megatron-2024", "h100-sxm", 8, 1, 1, 4, 8 + 8, 192 * mib},     // world, tp; dp is one rank a node
+		{"megatron", "h100-sxm", 2, 1, 1, 4, 8 + 4, 32 * mib},           // of today
+		{"megatron", "h100-sxm", 1, 8, 1, 1, 8 + 8, 32 * mib},           // world, pp
+		{"megatron", "h100-sxm", 2, 1, 4, 8, 8 + 4, 32 * mib},           // world, cp
+		{"deepspeed", "h100-sxm", 1, 1, 1, 64, 8 + 8, 192 * mib},        // world, dp
+		{"fsdp2", "h100-sxm", 1, 1, 1, 16, 8, 32 * mib},                 // dp
+		{"megatron-2024", "a100-sxm-80gb", 2, 1, 1, 4, 0, 192 * mib},    // the switch does not reduce
+		{"megatron-2024", "h100-pcie", 2, 1, 1, 4, 0, 192 * mib},        // no switch
+		{"megatron", "gb200-nvl72", 4, 1, 1, 16, 32 + 4 + 16, 32 * mib}, // 32 at most
 	} {
 		o := Options{Model: model, Profile: one.profile, TP: one.tp, PP: one.pp, CP: one.cp, DP: one.dp, Context: 4096, GlobalBatch: 64}
 		c, err := o.Resolve()
