@@ -123,8 +123,8 @@ func (m *Memory) finish(c *Compiled, x *Setting, cache int64) error {
 
 // Cached is what PyTorch's allocator reserves, and what nvidia-smi shows, on a
 // device that offers usable bytes to a process: the cache gives blocks back before
-// an allocation fails, so that it never makes a case not fit.
+// an allocation fails, so that it never makes a case not fit; nor does NVLS.
 func (m *Memory) Cached(usable int64) (reserved, device int64) {
-	over := max(0, min(m.DeviceBytes-usable, m.DeviceBytes-m.PeakBytes))
-	return m.ReservedBytes - over, m.DeviceBytes - over
+	over := max(0, min(m.DeviceBytes-usable, m.ReservedBytes-m.AllocatedBytes))
+	return m.ReservedBytes - over, min(m.DeviceBytes-over, max(usable, m.PeakBytes))
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"headroom/accounting/arch"
 	"headroom/hardware"
@@ -47,4 +48,25 @@ func TestMulticast(t *testing.T) {
 		on.DeviceBytes = plain.DeviceBytes
 		require.Equal(t, plain, on)
 	}
+}
+
+// What is shown stays within the device where the peak does, and never below what is
+// allocated.
+func TestCachedWithin(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := Memory{AllocatedBytes: rapid.Int64Range(0, 100).Draw(t, "allocated")}
+		outside := rapid.Int64Range(0, 10).Draw(t, "outside")
+		m.ReservedBytes = m.AllocatedBytes + rapid.Int64Range(0, 30).Draw(t, "cache")
+		m.PeakBytes = m.AllocatedBytes + outside
+		m.DeviceBytes = m.ReservedBytes + outside + rapid.Int64Range(0, 10).Draw(t, "multicast")
+		usable := rapid.Int64Range(0, 150).Draw(t, "usable")
+		reserved, device := m.Cached(usable)
+		require.GreaterOrEqual(t, reserved, m.AllocatedBytes)
+		require.GreaterOrEqual(t, device, m.PeakBytes)
+		require.LessOrEqual(t, reserved, device)
+		require.LessOrEqual(t, device, max(usable, m.PeakBytes))
+		if m.DeviceBytes <= usable {
+			require.Equal(t, m.DeviceBytes, device)
+		}
+	})
 }
