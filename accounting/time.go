@@ -208,7 +208,7 @@ func (c *Compiled) time(x *Setting, m *Machine, work *StepFLOPs, out *Time) {
 	out.StepSeconds = out.ComputeSeconds + out.AttentionSeconds + out.ElementwiseSeconds + out.RecomputeSeconds + out.LaunchSeconds +
 		out.TPCommSeconds + out.CPCommSeconds + out.EPCommSeconds + out.DPCommSeconds + out.PPCommSeconds + out.BubbleSeconds +
 		out.OptimizerSeconds + out.StragglerSeconds + out.OverheadSeconds
-	doubt := c.doubt(m, k.doublings, out)
+	doubt := c.Doubt(m, out)
 	spread := exp(m.Calibration.Band.Spread(&doubt))
 	out.LowSeconds, out.HighSeconds = out.StepSeconds/spread, out.StepSeconds*spread
 	seconds := out.StepSeconds * float64(p.GPUs())

@@ -56,7 +56,9 @@ type Stack struct {
 	// Elementwise is the traffic of norms, activations and residual additions
 	// against a perfectly fused one that reads and writes each tensor once.
 	Elementwise float64
-	// The shares of communication that computation cannot hide.
+	// The shares of communication that computation cannot hide: all, unless the framework
+	// overlaps some of it.
+	Overlaps                        bool
 	TPExposed, EPExposed, PPExposed float64
 	// Gather is the rate of gathering weights and scattering gradients that ZeRO-3
 	// reaches, against a plain ring.
@@ -183,7 +185,7 @@ func Guess() *Calibration {
 			archOther:        {Name: "other", MatMul: shares(0.70, 0.55, 0.40), Sustained: 0.9, Attention: 0.40, AttentionBwd: 0.32, Memory: 0.85, Link: 0.70, LinkLatency: 30e-6, LinkHop: 5e-6},
 		},
 		Stacks: [numStacks]Stack{
-			stackMegatron:         {Name: "megatron", Gather: 0.8, Launch: 6e-6, KernelsForward: 20, KernelsBackward: 40, KernelsMoE: 40, Elementwise: 1.3, TPExposed: 0.7, EPExposed: 0.8, PPExposed: 0.6, DPHidden: 0.8, Step: 20e-3, Optimizer: 1.2},
+			stackMegatron:         {Name: "megatron", Overlaps: true, Gather: 0.8, Launch: 6e-6, KernelsForward: 20, KernelsBackward: 40, KernelsMoE: 40, Elementwise: 1.3, TPExposed: 0.7, EPExposed: 0.8, PPExposed: 0.6, DPHidden: 0.8, Step: 20e-3, Optimizer: 1.2},
 			stackMegatronUnfused:  {Name: "megatron-unfused", Gather: 0.8, Launch: 22e-6, KernelsForward: 40, KernelsBackward: 80, KernelsMoE: 40, Elementwise: 1.5, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.05, Step: 20e-3, Optimizer: 1.5},
 			stackFSDP2:            {Name: "fsdp2", Gather: 0.8, Operations: true, EarlyStop: true, Launch: 8e-6, KernelsForward: 25, KernelsBackward: 50, KernelsMoE: 40, Elementwise: 1.3, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.9, Step: 20e-3, Optimizer: 1.5},
 			stackDeepSpeed:        {Name: "deepspeed", EachWeight: true, Gather: 0.6, Launch: 10e-6, KernelsForward: 35, KernelsBackward: 70, KernelsMoE: 60, Elementwise: 1.5, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.5, Step: 20e-3, Optimizer: 1.5},
@@ -195,7 +197,7 @@ func Guess() *Calibration {
 		Network: 0.8, NetworkLatency: 60e-6, NetworkHop: 9.6e-6, Power: 1, Straggler: 0.004,
 		Cast:     [numFormats]float64{FormatFP8: 4, FormatMXFP8: 5, FormatFP4: 6},
 		EarlyMoE: 1.2, EarlyKernels: 1.2,
-		Band: Band{Base: 0.1, Comm: 0.4, Launch: 0.2, Attention: 0.2, Scale: 0.01, MoE: 0.2, Narrow: 0.1, New: 0.2},
+		Band: Band{Base: 0.1, Comm: 0.4, MoE: 0.2, New: 0.2},
 	}
 }
 

@@ -48,9 +48,11 @@ func (c *Calibration) Constants() []Constant {
 		s := &c.Stacks[i]
 		add(s.Name+".launch_seconds", &s.Launch, 0.4, false, "4 to 25 µs a kernel started from Python")
 		add(s.Name+".elementwise", &s.Elementwise, 0.25, false, "1 = each tensor passes once")
-		add(s.Name+".tp_exposed", &s.TPExposed, 0.2, true, "1 = not overlapped")
-		add(s.Name+".ep_exposed", &s.EPExposed, 0.2, true, "1 = not overlapped")
-		add(s.Name+".pp_exposed", &s.PPExposed, 0.3, true, "1 = blocking sends")
+		if s.Overlaps {
+			add(s.Name+".tp_exposed", &s.TPExposed, 0.2, true, "1 = not overlapped")
+			add(s.Name+".ep_exposed", &s.EPExposed, 0.2, true, "1 = not overlapped")
+			add(s.Name+".pp_exposed", &s.PPExposed, 0.3, true, "1 = blocking sends")
+		}
 		add(s.Name+".gather", &s.Gather, 0.3, true, "of a plain ring")
 		add(s.Name+".dp_hidden", &s.DPHidden, 0.3, true, "1 = behind all of a backward pass")
 		add(s.Name+".step_seconds", &s.Step, 0.7, false, "guess: tens of milliseconds")
@@ -77,11 +79,7 @@ func (c *Calibration) Constants() []Constant {
 	const unseen = "residuals of runs whose project the fit has not seen"
 	add("band_base", &b.Base, 0, false, unseen)
 	add("band_comm", &b.Comm, 0, false, unseen+", by the share of exposed communication")
-	add("band_launch", &b.Launch, 0, false, unseen+", by the share of waiting for the host")
-	add("band_attention", &b.Attention, 0, false, unseen+", by the share of attention")
-	add("band_scale", &b.Scale, 0, false, unseen+", for each doubling of the fast domains")
 	add("band_moe", &b.MoE, 0, false, unseen+", mixtures of experts")
-	add("band_narrow", &b.Narrow, 0, false, unseen+", products below 16 bits")
 	add("band_new", &b.New, 0, false, "residuals of runs whose architecture the fit has not seen")
 	return out
 }

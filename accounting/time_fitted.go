@@ -73,10 +73,6 @@ var fitted = []fittedValue{
 	{"early_moe", 1.312},
 	{"band_base", 0.06629},
 	{"band_comm", 0.4339},
-	{"band_launch", 0.3571},
-	{"band_attention", 0.3474},
-	{"band_scale", 0.004996},
 	{"band_moe", 0.1518},
-	{"band_narrow", 0.06271},
 	{"band_new", 0.149},
 }

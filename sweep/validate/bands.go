@@ -26,7 +26,7 @@ func misses(all []trainingRun, calibration func(r *trainingRun) *accounting.Cali
 		m.Calibration = calibration(r)
 		var t accounting.Time
 		r.e.Timed.Time(&r.e.Case.Setting, &m, &t)
-		out[i] = miss{r.family, r.moe(), math.Abs(math.Log(t.StepSeconds / r.seconds)), r.e.Timed.Doubt(&r.e.Case.Setting, &m, &t), r.weight}
+		out[i] = miss{r.family, r.moe(), math.Abs(math.Log(t.StepSeconds / r.seconds)), r.e.Timed.Doubt(&m, &t), r.weight}
 	}
 	return out
 }
@@ -51,7 +51,7 @@ func bandLoss(b *accounting.Band, all []miss) float64 {
 func fitBand(all []miss) accounting.Band {
 	b := accounting.Prior().Band
 	parts := func(b *accounting.Band) []*float64 {
-		return []*float64{&b.Base, &b.Comm, &b.Launch, &b.Attention, &b.Scale, &b.MoE, &b.Narrow}
+		return []*float64{&b.Base, &b.Comm, &b.MoE}
 	}
 	var total float64
 	for i := range all {
