@@ -126,12 +126,11 @@ var sources = []Source{
 	{Name: "megatron-bridge", match: []string{"megatron-bridge"}, Loss: "fused", Profile: "megatron", Memory: Device, Convention: accounting.Causal},
 	{Name: "maxtext", match: []string{"maxtext"}, Profile: "fsdp2", Compile: true, Memory: Device, Convention: accounting.FullSquare},
 	{Name: "dgxc-2025", match: []string{"dgxc-benchmarking v25.05", "grok"}, Loss: "fused", Profile: "megatron", Memory: Device, Convention: accounting.Causal},
-	// NeMo Megatron before Korthikanti et al. 2022 kept nothing but layer inputs. Fused
-	// attention came with Transformer Engine, which its recipes of 23.05 turn on
-	// (launcher_scripts/conf/training/gpt3/5b.yaml) and which had flash-attn 1 until 0.11.
+	// NeMo Megatron before Korthikanti et al. 2022 kept nothing but layer inputs. The
+	// figures of 23.05 are those of 23.04, whose recipes leave Transformer Engine, and
+	// with it fused attention, off (launcher_scripts/conf/training/gpt3/5b.yaml).
 	{Name: "nemo-2022-02", match: []string{"release 2022-02"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, DefaultRecompute: "full", Unfused: true, Dropout: true},
-	{Name: "nemo-2022-07", match: []string{"release 2022-07"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Unfused: true, Dropout: true},
-	{Name: "nemo-23.05", match: []string{"release 23.05"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Flash1: true, Dropout: true},
+	{Name: "nemo-23.05", match: []string{"release 2022-07", "release 23.05"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Unfused: true, Dropout: true},
 	{Name: "nemo", match: []string{"dgxc-benchmarking", "nvidia/nemo", "nemo-framework"}, Loss: "fused", Profile: "megatron", Memory: Device, Convention: accounting.FullSquare},
 	{Name: "megatron-lm", match: []string{"megatron-lm"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare},
 	{Name: "llm.c", match: []string{"llm.c"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare},
