@@ -37,6 +37,7 @@ type Options struct {
 	Compile               bool
 	Softmax               SoftmaxKernel
 	Foreach, ReduceLast   bool  // see [Recipe]
+	Blocking              bool  // see [Recipe]
 	Reduce                DType // see [Recipe]
 
 	// Code, where it is given, takes the place of the profile of that name.
@@ -111,7 +112,7 @@ func (o Options) Resolve() (*Case, error) {
 	fail(err)
 	r.Recompute, err = ParseRecompute(orDefault(o.Recompute, "none"))
 	fail(err)
-	r.Softmax, r.Foreach, r.Reduce, r.ReduceLast = o.Softmax, o.Foreach, o.Reduce, o.ReduceLast
+	r.Softmax, r.Foreach, r.Reduce, r.ReduceLast, r.Blocking = o.Softmax, o.Foreach, o.Reduce, o.ReduceLast, o.Blocking
 	r.Loss, err = ParseLoss(orDefault(o.Loss, "eager"))
 	fail(err)
 	r.Compile = o.Compile

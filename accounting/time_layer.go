@@ -141,7 +141,7 @@ func (c *Compiled) layer(u *unitContext, section int, out *unitTime) {
 	if l.Parallel || l.MoE != nil && u.x.Plan.ETP == 1 {
 		times = 1
 	}
-	f.tp = float64(times * u.stack.TPExposed * u.tensorParallel(d))
+	f.tp = float64(times * u.tpExposed() * u.tensorParallel(d))
 	b.tp = f.tp
 	if cs.fixed.token > 0 { // frozen weights have no gradient of their own
 		b.matmul -= float64(f.matmul * cs.fixed.token / cs.flops.token)
@@ -159,6 +159,21 @@ func (u *unitContext) tensorParallel(d float64) float64 {
 		return 2 * u.m.gather(u.tp, bytes)
 	}
 	return u.m.reduce(u.tp, bytes)
+}
+
+// tpExposed is the share of tensor-parallel communication that nothing hides. Without
+// --tp-comm-overlap Megatron-Core hides what backward reduces behind the gradient of the
+// weights (LinearWithGradAccumulationAndAsyncCommunication in tensor_parallel/layers.py):
+// both of its all-reduces, or with sequence parallelism the two scatters of its two
+// gathers and two scatters, so that half and three quarters of both directions are left.
+func (u *unitContext) tpExposed() float64 {
+	switch {
+	case !u.r.Blocking || !u.stack.Overlaps:
+		return u.stack.TPExposed
+	case u.x.Plan.SP:
+		return 0.75
+	}
+	return 0.5
 }
 
 // linear adds a product tokens×k by k×n and its two gradients.
@@ -446,7 +461,7 @@ func (c *Compiled) head(u *unitContext, out *unitTime) {
 	u.stream(f, u.local*float64(model.Hidden), 2)
 	u.stream(b, u.local*float64(model.Hidden), 3)
 	f.kernels, b.kernels = 10, 14
-	f.tp = u.stack.TPExposed * u.m.gather(u.tp, u.bytes*u.tokens*d)
+	f.tp = u.tpExposed() * u.m.gather(u.tp, u.bytes*u.tokens*d)
 	b.tp = f.tp
 	u.host(f, b)
 	u.sharded(c, &c.sections[len(c.sections)-1], f, b)

@@ -586,3 +586,21 @@ func TestZeRO3GathersEachWeight(t *testing.T) {
 	require.InEpsilon(t, 32*8*2*ring, step("deepspeed", 1024)-step("deepspeed", 8), 0.6)
 	require.Less(t, step("fsdp2", 1024)-step("fsdp2", 8), 0.5*(step("deepspeed", 1024)-step("deepspeed", 8)))
 }
+
+// Without --tp-comm-overlap a fixed share of tensor-parallel communication is left: three
+// quarters with sequence parallelism, half without.
+func TestBlockingTensorParallel(t *testing.T) {
+	m := machine(t, "a100-sxm-80gb", "bf16-mixed")
+	step := func(blocking, sp bool) float64 {
+		c, err := Options{Model: llamaLike(4096, 4, 32, 32, 11008, 32000, false, true), Blocking: blocking, SP: &sp, TP: 8, GPUs: 8, Context: 4096, MicroBatch: 1, GlobalBatch: 1}.Resolve()
+		require.NoError(t, err)
+		k, err := c.Compile()
+		require.NoError(t, err)
+		var out Time
+		k.Time(&c.Setting, m, &out)
+		return out.TPCommSeconds
+	}
+	overlapped := m.Calibration.Stacks[stackMegatron].TPExposed
+	require.InEpsilon(t, 0.75/overlapped, step(true, true)/step(false, true), 1e-9)
+	require.InEpsilon(t, 0.5/overlapped, step(true, false)/step(false, false), 1e-9)
+}

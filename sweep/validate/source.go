@@ -45,8 +45,10 @@ type Source struct {
 	GlobalBatch int64
 	// ReduceLast: gradients are kept whole until the last micro-batch.
 	ReduceLast bool
-	Loss       string // cross-entropy kernel, where it is not the profile's own
-	Dropout    bool   // trains with dropout 0.1, as GPT-2 and GPT-3 recipes did
+	// Blocking: its scripts do not ask for --tp-comm-overlap.
+	Blocking bool
+	Loss     string // cross-entropy kernel, where it is not the profile's own
+	Dropout  bool   // trains with dropout 0.1, as GPT-2 and GPT-3 recipes did
 	// Loose sources are campaign totals, single claims or unlike a steady step:
 	// shown, never scored.
 	Loose string
@@ -92,11 +94,11 @@ var sources = []Source{
 		Name: "flagperf-megatron-deepspeed", match: []string{"-megatron-deepspeed/readme"}, Profile: "megatron-deepspeed", Memory: Device, Convention: accounting.FullSquare,
 		Recipe: map[string]string{"amp": "bf16-mixed-grad16", "bf16": "bf16-mixed-grad16"},
 	}, // its ds_config.json: stage 1, grad_accum_dtype bf16
-	{Name: "flagscale", match: []string{"aquila2"}, Profile: "megatron-2023", Memory: Device, Convention: accounting.FullSquare}, // 2023; later ones are on Megatron-Core
+	{Name: "flagscale", match: []string{"aquila2"}, Profile: "megatron-2023", Blocking: true, Memory: Device, Convention: accounting.FullSquare}, // 2023; later ones are on Megatron-Core
 	// training/benchmarks/llama3_8B/megatron/pretrain_llama3.sh: dropout 0.1, learned
 	// positions, biases and a tied head, because no flag says otherwise.
-	{Name: "flagperf-llama3", match: []string{"llama3_8b-megatron/", "llama3_70b-megatron/"}, Profile: "megatron", Memory: Device, Dropout: true, Body: "gpt", Convention: accounting.FullSquare},
-	{Name: "flagperf-mixtral", match: []string{"mixtral_8x7b-megatron/"}, Profile: "megatron", Memory: Device, Dropout: true, Convention: accounting.FullSquare},
+	{Name: "flagperf-llama3", match: []string{"llama3_8b-megatron/", "llama3_70b-megatron/"}, Profile: "megatron", Blocking: true, Memory: Device, Dropout: true, Body: "gpt", Convention: accounting.FullSquare},
+	{Name: "flagperf-mixtral", match: []string{"mixtral_8x7b-megatron/"}, Profile: "megatron", Blocking: true, Memory: Device, Dropout: true, Convention: accounting.FullSquare},
 	// training/benchmarks/*/deepspeed: ds_config.json, and run_pretraining.py, which turns
 	// mem_efficient_linear off.
 	{
@@ -122,7 +124,7 @@ var sources = []Source{
 		Name: "golden", match: []string{"golden", "functional_tests"}, Profile: "megatron", Memory: Allocated, LastRank: true, Convention: accounting.Causal, Dropout: true,
 		LooseTime: "run in deterministic mode",
 	},
-	{Name: "simumax", match: []string{"simumax"}, Profile: "megatron", Memory: Allocated, Loss: "fused", Convention: accounting.Causal},
+	{Name: "simumax", match: []string{"simumax"}, Profile: "megatron", Blocking: true, Memory: Allocated, Loss: "fused", Convention: accounting.Causal},
 	{Name: "megatron-bridge", match: []string{"megatron-bridge"}, Loss: "fused", Profile: "megatron", Memory: Device, Convention: accounting.Causal},
 	{Name: "maxtext", match: []string{"maxtext"}, Profile: "fsdp2", Compile: true, Memory: Device, Convention: accounting.FullSquare},
 	{Name: "dgxc-2025", match: []string{"dgxc-benchmarking v25.05", "grok"}, Loss: "fused", Profile: "megatron", Memory: Device, Convention: accounting.Causal},

@@ -93,7 +93,7 @@ func (m *Measurement) Trial() (*Trial, error) {
 	}
 	t.Assumed = append(t.Assumed, notes...)
 	o.Profile = m.profile(s)
-	o.ReduceBucket, o.MaxLive, o.ReduceLast = s.ReduceBucket, s.MaxLive, s.ReduceLast
+	o.ReduceBucket, o.MaxLive, o.ReduceLast, o.Blocking = s.ReduceBucket, s.MaxLive, s.ReduceLast, s.Blocking
 	if o.Recipe, err = precisionRecipe(o.Profile, m.Precision); err != nil {
 		return nil, err
 	}
