@@ -53,9 +53,9 @@ type Profile struct {
 	// without one kernel for permutation, padding and quantisation, and with the
 	// exchange of tokens less hidden.
 	EarlyMoE bool
-	// EarlyKernels says that whatever is bound by memory runs as in releases before
+	// EarlyCasts says that products below 16 bits are quantised as in releases before
 	// 2025.
-	EarlyKernels bool
+	EarlyCasts bool
 	// Broadcasts says that ZeRO-1 and 2 deal whole parameters to the ranks, reduce all
 	// gradients everywhere, and that each rank in turn broadcasts what it updated.
 	Broadcasts bool

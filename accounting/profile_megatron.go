@@ -44,9 +44,9 @@ var megatron2025Profile = func() Profile {
 // megatron2024Profile is the year before that.
 var megatron2024Profile = func() Profile {
 	p := megatron2025Profile
-	p.Name, p.EarlyKernels, p.memory.records = "megatron-2024", true, true
+	p.Name, p.EarlyCasts, p.memory.records = "megatron-2024", true, true
 	p.memory.runtime.multicastBytes = multicast2023
-	p.Summary = "Megatron-Core and TransformerEngine before 2025: the same memory, slower kernels"
+	p.Summary = "Megatron-Core and TransformerEngine before 2025: the same memory, slower quantisation"
 	return p
 }()
 
@@ -56,21 +56,21 @@ var megatron2024Profile = func() Profile {
 // keeps its output apart; the TorchScript of bias, dropout and residual keeps its
 // masks even where dropout is 0.
 var megatron2023Profile = Profile{
-	Name:         "megatron-2023",
-	Summary:      "Megatron-LM of 2023: unfused SwiGLU and RMSNorm",
-	Precision:    "bf16-mixed",
-	Optimizer:    "adamw",
-	Attention:    Flash,
-	ZeRO:         1,
-	MaxZeRO:      1,
-	EarlyKernels: true,
-	passes:       &megatron2023Passes,
-	Parallel:     true,
-	Modules:      CoreAttention,
-	Blocks:       true,
-	Saved:        func(m *arch.Model, r Recipe, s *Section) { megatronSaved(m, r, s, true) },
-	Work:         func(_ *arch.Model, r Recipe, s *Section) []Tensor { return megatronWork(r, s, false) },
-	memory:       memoryRules{style: styleBuffers, runtime: megatronRuntime, vocabMultiple: megatronVocabMultiple, records: true},
+	Name:       "megatron-2023",
+	Summary:    "Megatron-LM of 2023: unfused SwiGLU and RMSNorm",
+	Precision:  "bf16-mixed",
+	Optimizer:  "adamw",
+	Attention:  Flash,
+	ZeRO:       1,
+	MaxZeRO:    1,
+	EarlyCasts: true,
+	passes:     &megatron2023Passes,
+	Parallel:   true,
+	Modules:    CoreAttention,
+	Blocks:     true,
+	Saved:      func(m *arch.Model, r Recipe, s *Section) { megatronSaved(m, r, s, true) },
+	Work:       func(_ *arch.Model, r Recipe, s *Section) []Tensor { return megatronWork(r, s, false) },
+	memory:     memoryRules{style: styleBuffers, runtime: megatronRuntime, vocabMultiple: megatronVocabMultiple, records: true},
 }
 
 func megatronSaved(m *arch.Model, r Recipe, s *Section, unfused bool) {

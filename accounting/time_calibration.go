@@ -40,8 +40,8 @@ type Calibration struct {
 	// mid-2026 against now, and on everything older than Blackwell, whose kernels those
 	// releases brought: the same tables show no gain on Hopper.
 	EarlyMoE float64
-	// EarlyKernels is the same for operations bound by memory before 2025.
-	EarlyKernels float64
+	// EarlyCasts is the same for quantisation before 2025.
+	EarlyCasts float64
 }
 
 // A Stack is what a framework's code adds to the hardware's time.
@@ -196,7 +196,7 @@ func Guess() *Calibration {
 		LastWave: 0.5, TileFill: 150, Grouped: 0.65, AttentionRamp: 300, AttentionWidth: 0.4, Flash1: 2,
 		Network: 0.8, NetworkLatency: 60e-6, NetworkHop: 9.6e-6, Power: 1, Straggler: 0.004,
 		Cast:     [numFormats]float64{FormatFP8: 4, FormatMXFP8: 5, FormatFP4: 6},
-		EarlyMoE: 1.2, EarlyKernels: 1.2,
+		EarlyMoE: 1.2, EarlyCasts: 1.2,
 		Band: Band{Base: 0.1, Comm: 0.4, MoE: 0.2, New: 0.2},
 	}
 }

@@ -73,7 +73,7 @@ func (c *Calibration) Constants() []Constant {
 	add("fp8_cast_bytes", &c.Cast[FormatFP8], 0.3, false, "16-bit read, two 8-bit writes")
 	add("mxfp8_cast_bytes", &c.Cast[FormatMXFP8], 0.3, false, "16-bit read for the scales along rows and along columns, two 8-bit writes")
 	add("fp4_cast_bytes", &c.Cast[FormatFP4], 0.3, false, "a 16-bit pass for the transform, one for the scales, two 4-bit writes")
-	add("early_kernels", &c.EarlyKernels, 0.4, false, "the same tables of NeMo from one release to the next")
+	add("early_casts", &c.EarlyCasts, 0.4, false, "the same tables of NeMo from one release to the next")
 	add("early_moe", &c.EarlyMoE, 0.15, false, "releases of one configuration in Megatron-Bridge's tables differ by 5 to 50 %")
 	b := &c.Band
 	const unseen = "residuals of runs whose project the fit has not seen"

@@ -69,7 +69,7 @@ var fitted = []fittedValue{
 	{"fp8_cast_bytes", 5.671},
 	{"mxfp8_cast_bytes", 4.303},
 	{"fp4_cast_bytes", 5.859},
-	{"early_kernels", 2.761},
+	{"early_casts", 2.761},
 	{"early_moe", 1.324},
 	{"band_base", 0.08801},
 	{"band_comm", 0.4415},

@@ -67,7 +67,7 @@ type unitContext struct {
 	local  float64 // of those, on one rank of the sequence-parallel region
 	bytes  float64 // an activation value
 	passes *passes
-	early  float64 // factor of operations bound by memory
+	early  float64 // factor of quantisation
 	tp     group
 	cp     group
 	ep     group
@@ -79,8 +79,8 @@ func (c *Compiled) unitContext(x *Setting, m *Machine) unitContext {
 	p := &x.Plan
 	u := unitContext{m: m, x: x, r: &c.Ledger.Recipe, stack: &m.Calibration.Stacks[c.Ledger.stack()]}
 	u.passes, u.early = &fusedPasses, 1
-	if c.Ledger.Profile.EarlyKernels && u.r.Attention.fused() {
-		u.early = m.Calibration.EarlyKernels
+	if c.Ledger.Profile.EarlyCasts {
+		u.early = m.Calibration.EarlyCasts
 	}
 	if x := c.Ledger.Profile.passes; x != nil && !u.r.Compile {
 		u.passes = x
