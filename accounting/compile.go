@@ -358,9 +358,9 @@ func (r *Recipe) momentBytes(shape []int64, n int64) (int64, error) {
 		last := shape[len(shape)-1]
 		bytes += 4 * (n/last + n/shape[len(shape)-2])
 	}
-	const smallest, block = 4096, 256 // bitsandbytes: smaller tensors stay fp32; a scale a block
-	if o.EightBit && n >= smallest {
-		bytes = moments * (n + 4*((n+block-1)/block))
+	const smallest = 4096 // smaller tensors stay as they are
+	if o.Bits > 0 && n >= smallest {
+		bytes = moments * ((n*o.Bits+7)/8 + 4*((n+o.Block-1)/o.Block))
 	}
 	return bytes, nil
 }

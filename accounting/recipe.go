@@ -70,8 +70,10 @@ type Optimizer struct {
 	// Moments kept for a matrix and for a vector parameter.
 	MatrixMoments, VectorMoments int64
 	Factored                     bool // second moment as row and column sums (Adafactor)
-	EightBit                     bool // one byte a moment and block scales (bitsandbytes)
-	Ops                          []OptimizerOp
+	// Bits of a moment that is kept in codes, with an fp32 scale for each Block of them;
+	// 0 = as the recipe has moments (bitsandbytes and torchao/optim/subclass_*bit.py).
+	Bits, Block int64
+	Ops         []OptimizerOp
 }
 
 // An OptimizerOp is one line of an optimizer's arithmetic.
@@ -97,7 +99,8 @@ var optimizers = []Optimizer{
 	{Name: "lion", MatrixMoments: 1, VectorMoments: 1, Ops: []OptimizerOp{{"update: sign(β₁m + (1−β₁)g)", 4}, {"decay and step", 4}, {"moment: β₂m + (1−β₂)g", 3}}},
 	{Name: "adafactor", VectorMoments: 1, Factored: true, Ops: []OptimizerOp{{"factored second moment", 4}, {"step", 5}}},
 	{Name: "muon", MatrixMoments: 1, VectorMoments: 2, Ops: []OptimizerOp{{"momentum", 2}, {"step and decay", 4}}},
-	{Name: "adam8bit", MatrixMoments: 2, VectorMoments: 2, EightBit: true, Ops: adamwOps},
+	{Name: "adam8bit", MatrixMoments: 2, VectorMoments: 2, Bits: 8, Block: 256, Ops: adamwOps},
+	{Name: "adam4bit", MatrixMoments: 2, VectorMoments: 2, Bits: 4, Block: 128, Ops: adamwOps},
 }
 
 // FLOPsPerParameter is the arithmetic of one update of one parameter.
@@ -113,7 +116,7 @@ func (o Optimizer) FLOPsPerParameter() int64 {
 func OptimizerNames() []string { return names(optimizers, func(o Optimizer) string { return o.Name }) }
 
 var optimizerAliases = map[string]string{
-	"adam": "adamw", "decoupled_adamw": "adamw", "fusedadam": "adamw", "adamw_8bit": "adam8bit", "adam_8bit": "adam8bit", "paged_adamw_8bit": "adam8bit",
+	"adam": "adamw", "decoupled_adamw": "adamw", "fusedadam": "adamw", "adamw_8bit": "adam8bit", "adam_8bit": "adam8bit", "paged_adamw_8bit": "adam8bit", "adamw_4bit": "adam4bit",
 }
 
 // ParseOptimizer finds an optimizer by name; an unknown one is an error that names the nearest.

@@ -227,8 +227,8 @@ func (c *Compiled) update(u *unitContext, dense, expert float64) float64 {
 		master = r.Precision.WeightBytes
 	}
 	moments := r.Optimizer.MatrixMoments * r.Precision.MomentBytes
-	if r.Optimizer.EightBit {
-		// One byte a moment, but each is decoded, updated and found again in a table of
+	if r.Optimizer.Bits > 0 {
+		// A byte a moment or less, but each is decoded, updated and found again in a table of
 		// 256 (bitsandbytes): as slow as fp32 moments.
 		moments = 4 * r.Optimizer.MatrixMoments
 	}
