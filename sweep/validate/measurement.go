@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"bufio"
 	_ "embed" // for the default measurements
 	"encoding/csv"
 	"errors"
@@ -83,12 +84,14 @@ func (m *Measurement) OutOfMemory() bool {
 	return m.PeakMemoryGiB == 0 && slices.Contains(m.Kinds, "memory") && strings.Contains(m.Notes, "OOM")
 }
 
-// A CellError is one bad cell.
+// A CellError is one bad cell, or a row or column that can not be read.
 type CellError struct {
 	File      string
 	Line, Col int
 	Column    string
 	Msg       string
+	Row       int    // the line on which its row begins; 0 = it is not of a row
+	ID        string // of its row, where that could be read
 }
 
 // Error is file:line:col: column: message.
@@ -120,18 +123,18 @@ var columns = []column{
 	yesNo("tied_embeddings", func(m *Measurement) **bool { return &m.Tied }),
 	count("experts", func(m *Measurement) *int64 { return &m.Experts }),
 	count("top_k", func(m *Measurement) *int64 { return &m.TopK }),
-	count("seq_len", func(m *Measurement) *int64 { return &m.Context }),
-	count("global_batch_seqs", func(m *Measurement) *int64 { return &m.Batch }),
+	countTo("seq_len", func(m *Measurement) *int64 { return &m.Context }, largestContext),
+	countTo("global_batch_seqs", func(m *Measurement) *int64 { return &m.Batch }, largestBatch),
 	count("global_batch_tokens", func(m *Measurement) *int64 { return &m.BatchTok }),
-	count("micro_batch", func(m *Measurement) *int64 { return &m.MicroBatch }),
+	countTo("micro_batch", func(m *Measurement) *int64 { return &m.MicroBatch }, largestBatch),
 	text("gpu_type", func(m *Measurement) *string { return &m.GPU }),
-	count("num_gpus", func(m *Measurement) *int64 { return &m.GPUs }),
-	count("tp", func(m *Measurement) *int64 { return &m.TP }),
-	count("pp", func(m *Measurement) *int64 { return &m.PP }),
-	count("vpp", func(m *Measurement) *int64 { return &m.VPP }),
-	count("cp", func(m *Measurement) *int64 { return &m.CP }),
-	count("ep", func(m *Measurement) *int64 { return &m.EP }),
-	count("dp", func(m *Measurement) *int64 { return &m.DP }),
+	countTo("num_gpus", func(m *Measurement) *int64 { return &m.GPUs }, largestDevices),
+	countTo("tp", func(m *Measurement) *int64 { return &m.TP }, largestDevices),
+	countTo("pp", func(m *Measurement) *int64 { return &m.PP }, largestDevices),
+	countTo("vpp", func(m *Measurement) *int64 { return &m.VPP }, largestDevices),
+	countTo("cp", func(m *Measurement) *int64 { return &m.CP }, largestDevices),
+	countTo("ep", func(m *Measurement) *int64 { return &m.EP }, largestDevices),
+	countTo("dp", func(m *Measurement) *int64 { return &m.DP }, largestDevices),
 	{"zero_stage", func(m *Measurement, s string) error {
 		n, err := strconv.ParseInt(s, 10, 64)
 		if err != nil || n < 0 || n > 3 {
@@ -179,10 +182,19 @@ func choice(name string, at func(*Measurement) *string, known ...string) column 
 	}}
 }
 
-// largestCount is more than any size or count of a training run.
-const largestCount = 1 << 50
+// More than any size or count of a training run, more devices than were ever built
+// for training, and longer than any context.
+const (
+	largestCount   = 1 << 50
+	largestDevices = 1 << 24
+	largestContext = 1 << 30
+	largestBatch   = 1 << 32
+)
 
-func count(name string, at func(*Measurement) *int64) column {
+func count(name string, at func(*Measurement) *int64) column { return countTo(name, at, largestCount) }
+
+// countTo is a column of counts up to most.
+func countTo(name string, at func(*Measurement) *int64, most int64) column {
 	return column{name, func(m *Measurement, s string) error {
 		n, err := strconv.ParseInt(s, 10, 64)
 		if err != nil {
@@ -193,8 +205,11 @@ func count(name string, at func(*Measurement) *int64) column {
 			}
 			n = int64(x)
 		}
-		if n < 1 || n > largestCount {
+		if n < 1 {
 			return fmt.Errorf("%s is not a positive count: leave the cell empty where it is unknown", clip(s))
+		}
+		if n > most {
+			return fmt.Errorf("%s is more than %d, which no run has", clip(s), most)
 		}
 		*at(m) = n
 		return nil
@@ -236,11 +251,11 @@ func clip(s string) string {
 
 // Read reads a CSV table with a header line; file is its name in messages.
 // Columns may come in any order; only id is required. A row with a bad cell is
-// left out and its cells are in bad. The error is for a file without a usable
-// header, or one that is no CSV from some line on: then rows holds what came
-// before.
+// left out and its cells are in bad, as are columns that nothing is called like,
+// which are not read. The error is for a file without a usable header, or one
+// that is no CSV from some line on: then rows holds what came before.
 func Read(file string, r io.Reader) (rows []Measurement, bad []CellError, err error) {
-	in := csv.NewReader(limit(r))
+	in := csv.NewReader(withoutMark(limit(r)))
 	in.FieldsPerRecord = -1
 	header, err := in.Read()
 	if errors.Is(err, io.EOF) {
@@ -249,33 +264,9 @@ func Read(file string, r io.Reader) (rows []Measurement, bad []CellError, err er
 	if err != nil {
 		return nil, nil, csvError(file, err)
 	}
-	at := make([]*column, len(header))
-	var problems []error
-	for i, name := range header {
-		if i == 0 {
-			name = strings.TrimPrefix(name, "\ufeff")
-		}
-		name = strings.TrimSpace(name)
-		line, col := in.FieldPos(i)
-		k := slices.IndexFunc(columns, func(c column) bool { return c.name == name })
-		switch {
-		case k < 0:
-			msg := fmt.Sprintf("no column is called %s", clip(name))
-			if near := suggest.Nearest(name, Columns(), 1); len(near) > 0 {
-				msg += "; did you mean " + near[0] + "?"
-			}
-			problems = append(problems, &CellError{file, line, col, clip(name), msg})
-		case slices.Contains(at, &columns[k]):
-			problems = append(problems, &CellError{file, line, col, name, "the column is there already"})
-		default:
-			at[i] = &columns[k]
-		}
-	}
-	if len(problems) == 0 && !slices.Contains(at, &columns[0]) {
-		problems = append(problems, fmt.Errorf("%s:1:1: there is no column id, which names each row", file))
-	}
-	if len(problems) > 0 {
-		return nil, nil, errors.Join(problems...)
+	at, bad, err := readHeader(file, in, header)
+	if err != nil {
+		return nil, nil, err
 	}
 	lines := map[string]int{}
 	for {
@@ -283,37 +274,91 @@ func Read(file string, r io.Reader) (rows []Measurement, bad []CellError, err er
 		if errors.Is(err, io.EOF) {
 			return rows, bad, nil
 		}
+		if p := new(csv.ParseError); errors.As(err, &p) && p.Line == p.StartLine {
+			bad = append(bad, CellError{file, p.Line, p.Column, "row", p.Err.Error(), p.StartLine, ""})
+			continue // only that line is no CSV
+		}
 		if err != nil {
 			return rows, bad, csvError(file, err)
 		}
-		line, _ := in.FieldPos(0)
-		if len(record) != len(at) {
-			bad = append(bad, CellError{file, line, 1, "row", fmt.Sprintf("%d cells, but the header names %d columns", len(record), len(at))})
-			continue
-		}
-		m := Measurement{Line: line}
-		good := len(bad)
-		for i, c := range at {
-			s := strings.TrimSpace(record[i])
-			if s == "" {
-				continue
-			}
-			if err := c.read(&m, s); err != nil {
-				l, col := in.FieldPos(i)
-				bad = append(bad, CellError{file, l, col, c.name, err.Error()})
-			}
-		}
+		m, wrong := readRow(file, in, at, record)
 		switch first, twice := lines[m.ID]; {
 		case m.ID == "":
-			bad = append(bad, CellError{file, line, 1, "id", "the row has no id"})
+			wrong = append(wrong, CellError{File: file, Line: m.Line, Col: 1, Column: "id", Msg: "the row has no id"})
 		case twice:
-			bad = append(bad, CellError{file, line, 1, "id", fmt.Sprintf("%s is the id of line %d already", clip(m.ID), first)})
+			wrong = append(wrong, CellError{File: file, Line: m.Line, Col: 1, Column: "id", Msg: fmt.Sprintf("%s is the id of line %d already", clip(m.ID), first)})
+		default:
+			lines[m.ID] = m.Line
 		}
-		lines[m.ID] = line
-		if len(bad) == good {
+		for i := range wrong {
+			wrong[i].Row, wrong[i].ID = m.Line, m.ID
+		}
+		bad = append(bad, wrong...)
+		if len(wrong) == 0 {
 			rows = append(rows, m)
 		}
 	}
+}
+
+// readHeader finds the column of every cell; nil is one that is not read.
+func readHeader(file string, in *csv.Reader, header []string) (at []*column, bad []CellError, err error) {
+	at = make([]*column, len(header))
+	var problems []error
+	for i, name := range header {
+		name = strings.TrimSpace(name)
+		line, col := in.FieldPos(i)
+		k := slices.IndexFunc(columns, func(c column) bool { return c.name == name })
+		switch {
+		case k >= 0 && slices.Contains(at, &columns[k]):
+			problems = append(problems, &CellError{File: file, Line: line, Col: col, Column: name, Msg: "the column is there already"})
+		case k >= 0:
+			at[i] = &columns[k]
+		default:
+			unknown := CellError{File: file, Line: line, Col: col, Column: clip(name), Msg: fmt.Sprintf("no column is called %s", clip(name))}
+			if near := suggest.Nearest(name, Columns(), 1); len(near) > 0 {
+				unknown.Msg += "; did you mean " + near[0] + "?"
+				problems = append(problems, &unknown)
+				continue
+			}
+			unknown.Msg += ": it is not read"
+			bad = append(bad, unknown)
+		}
+	}
+	if len(problems) == 0 && !slices.Contains(at, &columns[0]) {
+		problems = append(problems, fmt.Errorf("%s:1:1: there is no column id, which names each row", file))
+	}
+	return at, bad, errors.Join(problems...)
+}
+
+// readRow reads one record, and what is wrong with it.
+func readRow(file string, in *csv.Reader, at []*column, record []string) (m Measurement, wrong []CellError) {
+	m.Line, _ = in.FieldPos(0)
+	if len(record) != len(at) {
+		if i := slices.Index(at, &columns[0]); i < len(record) {
+			m.ID = strings.TrimSpace(record[i])
+		}
+		return m, []CellError{{File: file, Line: m.Line, Col: 1, Column: "row", Msg: fmt.Sprintf("%d cells, but the header names %d columns", len(record), len(at))}}
+	}
+	for i, c := range at {
+		s := strings.TrimSpace(record[i])
+		if s == "" || c == nil {
+			continue
+		}
+		if err := c.read(&m, s); err != nil {
+			l, col := in.FieldPos(i)
+			wrong = append(wrong, CellError{File: file, Line: l, Col: col, Column: c.name, Msg: err.Error()})
+		}
+	}
+	return m, wrong
+}
+
+// withoutMark skips the byte order mark that some programs begin a file with.
+func withoutMark(r io.Reader) io.Reader {
+	in := bufio.NewReader(r)
+	if head, _ := in.Peek(3); string(head) == "\ufeff" {
+		_, _ = in.Discard(3) // they were just looked at
+	}
+	return in
 }
 
 func csvError(file string, err error) error {

@@ -3,9 +3,9 @@ package validate
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
+	"unicode"
 
 	"headroom/accounting/arch"
 )
@@ -13,46 +13,71 @@ import (
 // errNoDimensions is a row that neither names a known model nor gives its sizes.
 var errNoDimensions = errors.New("the model is not known by name and its sizes are not given")
 
-// model is the row's architecture: an embedded preset where the name finds one
-// that agrees with every size the row gives, otherwise the sizes themselves. The
-// notes say what had to be assumed.
+// model is the row's architecture: an embedded preset where the name, or the sizes
+// of a mixture of experts, find one that agrees with every size the row gives,
+// otherwise the sizes themselves. The notes say what had to be assumed.
 func (m *Measurement) model(s *Source) (*arch.Model, []string, error) {
-	if p := m.preset(); p != nil && s.Body == "" {
-		return p, nil, nil
+	if err := m.unlike(); err != nil {
+		return nil, nil, err
 	}
-	if m.Layers == 0 || m.Hidden == 0 || m.Heads == 0 {
-		return nil, nil, errNoDimensions
+	if s.Body == "" {
+		if p := m.preset(); p != nil {
+			return p, nil, nil
+		}
+		if p := m.presetBySizes(); p != nil {
+			return p, []string{fmt.Sprintf("the model is taken to be %s, which has its sizes", p.Name)}, nil
+		}
 	}
 	var notes []string
 	d := arch.Dimensions{
 		Name: m.Model, Hidden: m.Hidden, Layers: m.Layers, Vocab: m.Vocab, Heads: m.Heads, KVHeads: m.KVHeads, FFN: m.FFN,
 		Tied: m.Tied, Experts: m.Experts, TopK: m.TopK,
 	}
-	gated := m.FFNKind == "swiglu" || m.FFNKind == "geglu" || m.FFNKind == ""
+	old := m.FFNKind == "" && m.Hidden == 0 && s.Dropout // a name and a count, of GPT's years
+	gated := m.FFNKind == "swiglu" || m.FFNKind == "geglu" || m.FFNKind == "" && !old
 	d.Gated = &gated
-	if m.FFNKind == "gelu" || s.Body != "" {
+	if m.FFNKind == "gelu" || m.FFNKind == "relu" || old || s.Body != "" {
+		// relu without a gate is OPT's and the first transformers', which have GPT's bodies
 		d.Body, d.MaxPositions = "gpt", max(m.Context, 1)
 	}
 	if s.Body != "" {
 		d.Tied = nil
 		notes = append(notes, "its script leaves Megatron's learned positions, biases and tied head")
 	}
-	if d.Vocab == 0 {
-		if d.Body != "gpt" {
-			return nil, nil, errors.New("the vocabulary is not given")
-		}
-		d.Vocab = 50257
-		notes = append(notes, "no vocabulary is given: GPT-2's 50,257 rows are assumed")
-	}
 	known := *m
 	if s.Body != "" {
 		known.ParamsB = 0 // the count is of the model that the scripts mean to train
 	}
-	if err := known.headWidth(&d, &notes); err != nil {
+	if err := known.complete(&d, s, &notes); err != nil {
 		return nil, nil, err
+	}
+	if d.FFN == 0 && !gated {
+		d.FFN = 4 * d.Hidden
 	}
 	model, err := d.Model()
 	return model, notes, err
+}
+
+// unlike tells models that the columns can not describe: they have one stack of
+// attention and feed-forward, and a vocabulary.
+func (m *Measurement) unlike() error {
+	words := strings.FieldsFunc(strings.ToLower(m.Model), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	name := "-" + strings.Join(words, "-") + "-"
+	for _, kind := range []struct {
+		marks []string
+		is    string
+	}{
+		{[]string{"mamba", "mamba2", "jamba", "zamba", "zamba2", "rwkv", "hybrid", "nemotron-h", "nemotronh", "nemotron-3", "nemotron3", "falcon-h1", "qwen3-next", "deepseekv4", "deepseek-v4"}, "has layers other than attention and feed-forward, which the columns do not describe"},
+		{[]string{"t5", "flan", "bart", "ul2", "whisper"}, "has an encoder and a decoder, of which the columns describe one"},
+		{[]string{"vit", "dit", "clip", "llava", "flux", "resnet", "unet", "multimodal"}, "is not a language model alone"},
+	} {
+		for _, mark := range kind.marks {
+			if strings.Contains(name, "-"+mark+"-") && m.preset() == nil {
+				return fmt.Errorf("the model %s", kind.is)
+			}
+		}
+	}
+	return nil
 }
 
 // preset finds the embedded model of the row's name, at the row's depth.
@@ -77,6 +102,51 @@ func (m *Measurement) preset() *arch.Model {
 	return p
 }
 
+// presetBySizes finds the embedded mixture of experts that has every size of the
+// row, at the row's depth. The columns can not say which layers are dense, how wide
+// shared experts are or how attention is compressed; that so many sizes agree by
+// chance is out of the question.
+func (m *Measurement) presetBySizes() *arch.Model {
+	if min(m.Hidden, m.Heads, m.FFN, m.Experts) == 0 {
+		return nil
+	}
+	var best *arch.Model
+	alike := -1
+	for _, known := range arch.Presets() {
+		p, err := known.Model(arch.Options{})
+		if err == nil && m.Layers > 0 && m.Layers != p.Layers() {
+			if m.ParamsB > 0 {
+				continue // a member of the family, not a cut
+			}
+			p, err = known.Model(arch.Options{Layers: m.Layers})
+		}
+		if err == nil && m.agrees(p) {
+			if n := sharedPrefix(letters(m.Model), letters(known.Name)); n > alike {
+				best, alike = p, n
+			}
+		}
+	}
+	return best
+}
+
+// letters are the letters and digits of a name.
+func letters(name string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, name)
+}
+
+func sharedPrefix(a, b string) int {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return n
+}
+
 // agrees says that no size of the row contradicts the model. A vocabulary may be
 // padded by up to an eighth.
 func (m *Measurement) agrees(p *arch.Model) bool {
@@ -99,55 +169,6 @@ func (m *Measurement) agrees(p *arch.Model) bool {
 		}
 	}
 	return (m.FFN == 0 || widths[m.FFN]) && m.Experts == experts
-}
-
-// headWidth settles the width of a head, which the columns do not hold. It is
-// hidden/heads, unless that is no width kernels have (a multiple of 8) or the
-// published parameter count says otherwise: then the usual width that comes
-// nearest to the count.
-func (m *Measurement) headWidth(d *arch.Dimensions, notes *[]string) error {
-	usual := []int64{64, 128, 96, 80, 112, 192, 256}
-	miss := func(width int64) float64 {
-		c := *d
-		c.HeadDim = width
-		model, err := c.Model()
-		if err != nil {
-			return math.Inf(1)
-		}
-		n, err := model.ParameterCount()
-		if err != nil {
-			return math.Inf(1)
-		}
-		return math.Abs(float64(n.Total)/(m.ParamsB*1e9) - 1)
-	}
-	const noise = 0.006 // of published counts, rounded to two or three digits
-	plain := d.Hidden / d.Heads
-	possible := d.Hidden%d.Heads == 0 && plain%8 == 0
-	if possible && (m.ParamsB == 0 || miss(plain) <= noise) {
-		d.HeadDim = plain
-		return nil
-	}
-	if m.ParamsB == 0 {
-		if !possible {
-			return fmt.Errorf("hidden %d over %d heads is no head width, and no parameter count is given to find it from", d.Hidden, d.Heads)
-		}
-		d.HeadDim = plain
-		return nil
-	}
-	best, least := int64(0), math.Inf(1)
-	if possible {
-		best, least = plain, miss(plain)
-	}
-	for _, w := range usual {
-		if x := miss(w); x < least-noise/2 {
-			best, least = w, x
-		}
-	}
-	d.HeadDim = best
-	if best != plain {
-		*notes = append(*notes, fmt.Sprintf("heads are taken to be %d wide: that comes nearest to the published parameter count", best))
-	}
-	return nil
 }
 
 // routed says that the model has a mixture of experts.

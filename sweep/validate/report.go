@@ -2,8 +2,8 @@ package validate
 
 import (
 	"errors"
-	"fmt"
-	"math"
+	"maps"
+	"slices"
 	"strings"
 
 	"headroom/accounting"
@@ -62,14 +62,33 @@ type Report struct {
 	Bad           []string `json:"bad_rows,omitempty"` // cells that could not be read
 }
 
-// Run predicts every measurement. Bad cells, from [Read], are reported with it.
+// Run predicts every measurement. Bad cells, from [Read], are reported with it, and
+// each row that has one is listed as skipped: every row of a table is in the report.
 func Run(rows []Measurement, bad []CellError) *Report {
-	r := &Report{Measurements: len(rows), Rows: []Row{}}
+	r := &Report{Rows: []Row{}}
+	unread := map[int]*Row{} // by the line on which a row begins
 	for i := range bad {
-		r.Bad = append(r.Bad, bad[i].Error())
+		why := bad[i].Error()
+		r.Bad = append(r.Bad, why)
+		switch old := unread[bad[i].Row]; {
+		case bad[i].Row == 0: // a column
+		case old != nil:
+			old.Skipped += "; " + why
+		default:
+			m := Measurement{ID: bad[i].ID}
+			unread[bad[i].Row] = &Row{ID: m.ID, Family: m.Family(), Metric: unreadMetric, Skipped: why}
+		}
 	}
+	r.Measurements = len(rows) + len(unread)
+	lines := slices.Sorted(maps.Keys(unread))
 	for i := range rows {
+		for len(lines) > 0 && lines[0] < rows[i].Line {
+			r.Rows, lines = append(r.Rows, *unread[lines[0]]), lines[1:]
+		}
 		r.Rows = append(r.Rows, predict(&rows[i])...)
+	}
+	for _, l := range lines {
+		r.Rows = append(r.Rows, *unread[l])
 	}
 	r.Memory = summarize(r.Rows, isMemory)
 	r.Time = summarize(r.Rows, isTime)
@@ -77,28 +96,31 @@ func Run(rows []Measurement, bad []CellError) *Report {
 	return r
 }
 
+// unreadMetric is the metric of a row of which no figure could be read.
+const unreadMetric = "row"
+
 // predict compares everything that one measurement holds.
 func predict(m *Measurement) []Row {
 	s := m.source()
 	base := Row{ID: m.ID, Family: m.Family(), Model: m.Model, GPU: m.GPU}
 	wanted := m.quantities(s)
 	skip := func(why string) []Row {
-		if len(wanted) == 0 {
-			return nil
-		}
 		out := base
-		out.Metric, out.Measured, out.Skipped = wanted[0].metric, wanted[0].value, why
+		out.Metric, out.Skipped = unreadMetric, why
+		if len(wanted) > 0 {
+			out.Metric, out.Measured = wanted[0].metric, wanted[0].value
+		}
 		return []Row{out}
 	}
 	if len(wanted) == 0 {
-		return skip("")
+		return skip("nothing is measured: no figure is given, nor is the run one that ran out of memory")
 	}
 	t, err := m.Trial()
 	if err != nil {
 		return skip(err.Error())
 	}
-	base.Profile, base.Assumed = t.Options.Profile, t.Assumed
 	e, err := t.Evaluate()
+	base.Profile, base.Assumed = t.Options.Profile, t.Assumed
 	if err != nil {
 		return skip(err.Error())
 	}
@@ -134,10 +156,40 @@ func (t *Trial) Evaluate() (*Evaluation, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Evaluation{Trial: t, Accelerator: gpu.Accelerator.PerDevice()}
 	if gpu.Assumption != "" {
 		t.Assumed = append(t.Assumed, gpu.Assumption)
 	}
+	e, err := t.prepare(gpu.Accelerator.PerDevice())
+	if err != nil {
+		return nil, err
+	}
+	if e, err = t.search(e); err != nil {
+		return nil, err
+	}
+	c, compiled := e.Case, e.Compiled
+	compiled.Evaluate(&c.Setting, &e.Report)
+	if e.Report.RuledOut() {
+		return nil, errors.New(e.Report.Reason.String())
+	}
+	if e.NoTime == "" {
+		e.Timed.Time(&c.Setting, e.Machine, &e.Time)
+	}
+	if (t.Source.LastRank || t.Source.FirstRank) && !t.Measurement.OutOfMemory() {
+		stage := int64(0)
+		if t.Source.LastRank {
+			stage = c.Setting.Plan.PP - 1
+		}
+		e.Report.Memory = accounting.Memory{}
+		if err := compiled.StageMemory(&c.Setting, stage, &e.Report.Memory); err != nil {
+			return nil, err
+		}
+	}
+	return e, nil
+}
+
+// prepare compiles the trial's case for one device.
+func (t *Trial) prepare(a hardware.Accelerator) (*Evaluation, error) {
+	e := &Evaluation{Trial: t, Accelerator: a}
 	c, err := t.resolve()
 	if err != nil {
 		return nil, err
@@ -169,24 +221,6 @@ func (t *Trial) Evaluate() (*Evaluation, error) {
 	c.Setting.Machine = e.Machine
 	c.Setting.Plan.Uneven = true // benchmark recipes write their layouts by hand
 	c.Setting.UsableBytes = e.Accelerator.UsableBytes
-	c.Setting = t.search(e)
-	compiled.Evaluate(&c.Setting, &e.Report)
-	if e.Report.RuledOut() {
-		return nil, errors.New(e.Report.Reason.String())
-	}
-	if e.NoTime == "" {
-		e.Timed.Time(&c.Setting, e.Machine, &e.Time)
-	}
-	if (t.Source.LastRank || t.Source.FirstRank) && !t.Measurement.OutOfMemory() {
-		stage := int64(0)
-		if t.Source.LastRank {
-			stage = c.Setting.Plan.PP - 1
-		}
-		e.Report.Memory = accounting.Memory{}
-		if err := compiled.StageMemory(&c.Setting, stage, &e.Report.Memory); err != nil {
-			return nil, err
-		}
-	}
 	return e, nil
 }
 
@@ -276,51 +310,3 @@ func (t *Trial) resolve() (*accounting.Case, error) {
 	c.Profile, t.StandIn = &stand, true
 	return c, nil
 }
-
-// search settles what the row leaves open: of the micro-batches (and, where the
-// layout is missing too, the tensor and pipeline sizes) whose peak fits, the
-// fastest; where none fits, the smallest.
-func (t *Trial) search(e *Evaluation) accounting.Setting {
-	given := e.Case.Setting
-	if !t.SearchMicroBatch && !t.SearchLayout || e.NoTime != "" {
-		return given
-	}
-	sizes := []int64{given.Plan.TP}
-	stages := []int64{given.Plan.PP}
-	if t.SearchLayout {
-		sizes, stages = []int64{1, 2, 4, 8}, []int64{1, 2, 4, 8}
-	}
-	best, fastest := given, math.Inf(1)
-	for _, tp := range sizes {
-		for _, pp := range stages {
-			for b := int64(1); b <= largestMicroBatch; b *= 2 {
-				x := given
-				p := &x.Plan
-				p.TP, p.PP, p.DP = tp, pp, x.GPUs/(tp*pp*p.CP)
-				p.ETP = p.DefaultETP()
-				p.SP = p.SP || tp > 1 && given.Plan.TP == 1 && strings.HasPrefix(t.Options.Profile, "megatron")
-				if t.SearchMicroBatch {
-					x.MicroBatch = b
-				} else if b > 1 {
-					break
-				}
-				x.Machine = e.Machine
-				var r accounting.Report
-				e.Compiled.Evaluate(&x, &r)
-				if r.Reason == accounting.OK && r.Time.StepSeconds < fastest {
-					best, fastest = x, r.Time.StepSeconds
-				}
-			}
-		}
-	}
-	best.Machine = nil
-	if t.SearchLayout {
-		t.Assumed = append(t.Assumed, fmt.Sprintf("no layout is given: tp %d, pp %d, micro-batch %d are the fastest that fit", best.Plan.TP, best.Plan.PP, best.MicroBatch))
-	} else {
-		t.Assumed = append(t.Assumed, fmt.Sprintf("no micro-batch is given: %d is the fastest that fits", best.MicroBatch))
-	}
-	return best
-}
-
-// largestMicroBatch bounds the search.
-const largestMicroBatch = 64

@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"strconv"
 	"strings"
 
 	"headroom/accounting"
@@ -54,12 +55,20 @@ type Source struct {
 	Loose string
 	// LooseTime is the same for time alone.
 	LooseTime string
-	// Compile says that a compiler (XLA) fuses all of its operations.
+	// Compile says that a compiler (XLA) fuses all of its operations, or that it trains
+	// with fused kernels where the profile has single operations.
 	Compile bool
+	// Sharded says that its code shards weights over all GPUs (FSDP) where a row gives
+	// no layout.
+	Sharded bool
+	// Experts is the expert-parallel size of its scripts, where a row does not say.
+	Experts int64
 	// Body is the conventions of the model that its scripts train, where they are not
 	// those of the model they name: scripts that leave Megatron's defaults train
 	// learned positions, biases and a tied head.
 	Body string
+	// Vocab is the rows of the tokenizer that it trains with, where a row does not say.
+	Vocab int64
 	// ReduceBucket and MaxLive are of its DeepSpeed configuration.
 	ReduceBucket, MaxLive int64
 	// Recipe replaces the profile's rule for some precision.
@@ -77,10 +86,15 @@ type Source struct {
 // sources is searched in order; the last one stands for everything else.
 var sources = []Source{
 	// scripts/train/benchmarking/submit_benchmarks.py: attn_impl triton.
-	{Name: "llm-foundry", match: []string{"llm-foundry"}, Profile: "fsdp2", Memory: Reserved, Convention: accounting.FullSquare, Flash1: true},
-	{Name: "torchtitan", match: []string{"torchtitan"}, Profile: "fsdp2", Memory: Reserved, Convention: accounting.FullSquare},
+	{Name: "llm-foundry", match: []string{"llm-foundry"}, Profile: "fsdp2", Sharded: true, Memory: Reserved, Convention: accounting.FullSquare, Flash1: true},
+	{Name: "torchtitan", match: []string{"torchtitan"}, Profile: "fsdp2", Sharded: true, Memory: Reserved, Convention: accounting.FullSquare},
 	{
-		Name: "torchtune", match: []string{"torchtune"}, Profile: "torch-eager", Memory: Allocated, Convention: accounting.FullSquare,
+		Name: "torchtune", match: []string{"torchtune"}, Profile: "torch-eager", Memory: Allocated, Convention: accounting.FullSquare, Sharded: true,
+		Recipe: map[string]string{"bf16": "bf16-pure"},
+	},
+	{
+		// torchao/optim: low-bit optimizers under the weights' own type, as torchtune has them.
+		Name: "torchao", match: []string{"torchao", "pytorch/ao"}, Profile: "torch-eager", Memory: Allocated, Convention: accounting.FullSquare,
 		Recipe: map[string]string{"bf16": "bf16-pure"},
 	},
 	{
@@ -98,7 +112,22 @@ var sources = []Source{
 	// training/benchmarks/llama3_8B/megatron/pretrain_llama3.sh: dropout 0.1, learned
 	// positions, biases and a tied head, because no flag says otherwise.
 	{Name: "flagperf-llama3", match: []string{"llama3_8b-megatron/", "llama3_70b-megatron/"}, Profile: "megatron", Blocking: true, Memory: Device, Dropout: true, Body: "gpt", Convention: accounting.FullSquare},
-	{Name: "flagperf-mixtral", match: []string{"mixtral_8x7b-megatron/"}, Profile: "megatron", Blocking: true, Memory: Device, Dropout: true, Convention: accounting.FullSquare},
+	// training/benchmarks/mixtral_8x7B/megatron/megatron_main.sh and qwen1.5_MoE's: the
+	// dropout that no flag turns off, --recompute-activations, and experts over 8 or 1.
+	{
+		Name: "flagperf-mixtral", match: []string{"mixtral_8x7b-megatron/"}, Profile: "megatron", Blocking: true, Memory: Device, Dropout: true, Convention: accounting.FullSquare,
+		DefaultRecompute: "selective", Experts: 8,
+	},
+	{
+		Name: "flagperf-qwen-moe", match: []string{"qwen1.5_moe-megatron", "qwen1.5_14b_moe-megatron"}, Profile: "megatron", Blocking: true, Memory: Device, Convention: accounting.FullSquare,
+		DefaultRecompute: "selective",
+	},
+	{
+		// training/benchmarks/gpt3/paddle, llama1_*/paddle: amp level O2, 16-bit gradients and
+		// fp32 master weights, sharding stages 1 and 2; modules written as single operations.
+		Name: "flagperf-paddle", match: []string{"-paddle/"}, Profile: "megatron-deepspeed", Memory: Device, Convention: accounting.FullSquare,
+		Recipe: map[string]string{"amp": "bf16-mixed-grad16", "bf16": "bf16-mixed-grad16", "fp16": "fp16-mixed-grad16"},
+	},
 	// training/benchmarks/*/deepspeed: ds_config.json, and run_pretraining.py, which turns
 	// mem_efficient_linear off.
 	{
@@ -121,12 +150,23 @@ var sources = []Source{
 		Network: map[string]float64{"ampere": 25e9, "volta": 6.25e9}, Switch: map[string]bool{"volta": true},
 	}, // Selene: 8 × HDR 200 a DGX A100; DGX-2: 8 × EDR 100 for 16 GPUs behind NVSwitch
 	{
-		Name: "golden", match: []string{"golden", "functional_tests"}, Profile: "megatron", Memory: Allocated, LastRank: true, Convention: accounting.Causal, Dropout: true,
+		Name: "golden", match: []string{"golden", "functional_tests"}, Profile: "megatron", Memory: Allocated, LastRank: true, Convention: accounting.Causal, Dropout: true, Vocab: 50257,
 		LooseTime: "run in deterministic mode",
 	},
 	{Name: "simumax", match: []string{"simumax"}, Profile: "megatron", Blocking: true, Memory: Allocated, Loss: "fused", Convention: accounting.Causal},
+	{
+		// nemo_automodel: FSDP2, expert parallelism and pipelines of PyTorch around
+		// TransformerEngine's kernels; components/utils/flops_utils.py halves attention.
+		Name: "automodel", match: []string{"automodel"}, Profile: "fsdp2", Sharded: true, Compile: true, Memory: Device, Convention: accounting.Causal,
+	},
+	{Name: "megatron-moe", match: []string{"modelzoo", "model-zoo", "megatron-moe"}, Profile: "megatron", Memory: Device, Convention: accounting.Causal},
 	{Name: "megatron-bridge", match: []string{"megatron-bridge"}, Loss: "fused", Profile: "megatron", Memory: Device, Convention: accounting.Causal},
-	{Name: "maxtext", match: []string{"maxtext"}, Profile: "fsdp2", Compile: true, Memory: Device, Convention: accounting.FullSquare},
+	{
+		// maxtext/configure.sh of the benchmarks: FSDP over up to 128 GPUs and remat_policy
+		// save_qkv_proj, which recomputes all but one product of a layer.
+		Name: "maxtext", match: []string{"maxtext", "paxml"}, Profile: "fsdp2", Sharded: true, Compile: true, Memory: Device, Convention: accounting.FullSquare,
+		DefaultRecompute: "full",
+	},
 	{Name: "dgxc-2025", match: []string{"dgxc-benchmarking v25.05", "grok"}, Loss: "fused", Profile: "megatron", Memory: Device, Convention: accounting.Causal},
 	// NeMo Megatron before Korthikanti et al. 2022 kept nothing but layer inputs. The
 	// figures of 23.05 are those of 23.04, whose recipes leave Transformer Engine, and
@@ -134,6 +174,19 @@ var sources = []Source{
 	{Name: "nemo-2022-02", match: []string{"release 2022-02"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, DefaultRecompute: "full", Unfused: true, Dropout: true},
 	{Name: "nemo-23.05", match: []string{"release 2022-07", "release 23.05"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Unfused: true, Dropout: true},
 	{Name: "nemo", match: []string{"dgxc-benchmarking", "nvidia/nemo", "nemo-framework"}, Loss: "fused", Profile: "megatron", Memory: Device, Convention: accounting.FullSquare},
+	{
+		// Megatron-DeepSpeed's own papers and examples: TFLOPS with recompute, as bigscience's.
+		Name: "megatron-deepspeed", match: []string{"megatron-deepspeed", "megatron-turing", "mt-nlg", "mtnlg"}, Profile: "megatron-deepspeed", Memory: Device,
+		Convention: accounting.FullSquare, Recompute: true, Dropout: true,
+	},
+	{Name: "kempnerforge", match: []string{"kempner"}, Profile: "fsdp2", Sharded: true, Memory: Allocated, Convention: accounting.FullSquare},
+	{Name: "nanotron", match: []string{"nanotron", "ultrascale"}, Profile: "megatron", Memory: Allocated, Convention: accounting.FullSquare},
+	{
+		// swift/arguments: gradient checkpointing is on; weights are trained in the type they
+		// are stored in. Megatron-SWIFT is told by its notes.
+		Name: "ms-swift", match: []string{"ms-swift", "modelscope/swift", "swift.readthedocs"}, Memory: Device, Convention: accounting.FullSquare, DefaultRecompute: "full",
+		Recipe: map[string]string{"bf16": "bf16-pure"},
+	},
 	{Name: "megatron-lm", match: []string{"megatron-lm"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare},
 	{Name: "llm.c", match: []string{"llm.c"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare},
 	{
@@ -162,12 +215,20 @@ func (m *Measurement) source() *Source {
 // parallelisms.
 func (m *Measurement) profile(s *Source) string {
 	sharded := m.ZeRO != nil && *m.ZeRO == 3
-	switch {
-	case s.Profile == "megatron" && sharded && s.Dropout:
+	parallel := max(m.TP, m.PP, m.CP, m.EP) > 1
+	year := m.year()
+	switch named := m.framework(); {
+	case s.Profile == "megatron" && sharded && year > 0 && year < 2023:
 		return "deepspeed" // in Megatron's years without FSDP, ZeRO-3 is DeepSpeed's
 	case s.Profile != "":
 		return s.Profile
-	case max(m.TP, m.PP, m.CP, m.EP) > 1:
+	case named == "deepspeed" && parallel:
+		return "megatron-deepspeed"
+	case named == "torch-eager" && parallel:
+		return "fsdp2" // PyTorch's own parallelisms
+	case named != "":
+		return named
+	case parallel:
 		return "megatron"
 	case sharded:
 		return "fsdp2"
@@ -175,6 +236,40 @@ func (m *Measurement) profile(s *Source) string {
 		return "torch-eager"
 	}
 	return "megatron"
+}
+
+// frameworkWords are what gives a framework away in the text of a row, the more
+// telling first.
+var frameworkWords = []struct {
+	profile string
+	words   []string
+}{
+	{"megatron-deepspeed", []string{"megatron-deepspeed", "megatron deepspeed"}},
+	{"megatron", []string{"megatron", "mcore", "nemo"}},
+	{"deepspeed", []string{"deepspeed", "zero-3", "zero3", "zero-2", "zero2"}},
+	{"fsdp2", []string{"fsdp", "torchtitan", "dtensor", "maxtext", "jax", "xla"}},
+	{"torch-eager", []string{"hugging face", "huggingface", "transformers", "accelerate", "trl", "axolotl", "llama-factory", "llamafactory", "ddp", "single device"}},
+}
+
+// framework is the profile of the framework that source, address, notes or optimizer
+// name; empty where they name none.
+func (m *Measurement) framework() string {
+	text := strings.ToLower(strings.Join([]string{m.Source, m.URL, m.Notes, m.Optimizer}, " "))
+	for _, f := range frameworkWords {
+		if has(text, f.words...) {
+			return f.profile
+		}
+	}
+	return ""
+}
+
+// year is that of the publication, of a span the last; 0 = not given.
+func (m *Measurement) year() int {
+	year, err := strconv.Atoi(m.Year[max(len(m.Year)-4, 0):])
+	if err != nil {
+		return 0
+	}
+	return year
 }
 
 // definition is what the row's memory figure counts: what its notes say, else

@@ -16,13 +16,14 @@ func (m *Measurement) timeQuantities() []quantity {
 	add := func(metric string, value float64, predict func(e *Evaluation) float64, inverse bool) {
 		if value > 0 {
 			first := len(out) == 0
-			out = append(out, quantity{metric, value, func(e *Evaluation, row *Row) { compareTime(e, row, predict(e), inverse, first) }})
+			out = append(out, quantity{metric, value, func(e *Evaluation, row *Row) { compareTime(e, row, predict, inverse, first) }})
 		}
 	}
 	add("step_seconds", m.StepSeconds, func(e *Evaluation) float64 { return e.Time.StepSeconds }, false)
 	add("tokens_per_second_per_gpu", m.TokensPerSecondPerGPU, func(e *Evaluation) float64 { return e.Time.TokensPerSecondPerGPU }, true)
 	add("tflops_per_gpu", m.TFLOPSPerGPU, func(e *Evaluation) float64 { return e.rate(e.Trial.Source.Recompute) * 1e-12 }, true)
 	add("mfu_percent", m.MFUPercent, func(e *Evaluation) float64 { return 100 * e.rate(false) / e.Machine.PrintedPeak }, true)
+	add("gpu_hours", m.GPUHours, func(e *Evaluation) float64 { return e.gpuHours() }, false)
 	add("hfu_percent", m.HFUPercent, func(e *Evaluation) float64 { return 100 * e.rate(true) / e.Machine.PrintedPeak }, true)
 	return out
 }
@@ -38,10 +39,23 @@ func (e *Evaluation) rate(recompute bool) float64 {
 	return flops / (e.Time.StepSeconds * float64(x.Plan.GPUs()))
 }
 
+// gpuHours is the time of all GPUs until the tokens of the whole training are through,
+// at a steady pace; 0 where the row does not say how many.
+func (e *Evaluation) gpuHours() float64 {
+	x := &e.Case.Setting
+	steps := e.Trial.Measurement.Tokens / (float64(x.GlobalBatch) * float64(x.Context))
+	return steps * e.Time.StepSeconds * float64(x.Plan.GPUs()) / 3600
+}
+
 // compareTime fills in one row of time. inverse metrics grow as the step shrinks.
-func compareTime(e *Evaluation, out *Row, predicted float64, inverse, first bool) {
+func compareTime(e *Evaluation, out *Row, predict func(e *Evaluation) float64, inverse, first bool) {
 	if e.NoTime != "" {
 		out.Skipped = e.NoTime
+		return
+	}
+	predicted := predict(e)
+	if predicted == 0 {
+		out.Skipped = "not given: tokens_trained"
 		return
 	}
 	t := e.Time
@@ -56,6 +70,12 @@ func compareTime(e *Evaluation, out *Row, predicted float64, inverse, first bool
 	m := e.Trial.Measurement
 	out.place(e)
 	out.Why = firstOf(e.Trial.Source.Loose, e.Trial.Source.LooseTime, m.doubtful(), unpacked(m))
+	if out.Metric == "gpu_hours" {
+		out.Why = firstOf(out.Why, "a campaign total: restarts and other stages are in it to an unknown degree")
+	}
+	if m.Hidden == 0 && e.Case.Model.Type == "dimensions" {
+		out.Why = firstOf(out.Why, "the sizes of its model are assumed")
+	}
 	if e.Trial.SearchLayout {
 		out.Why = firstOf(out.Why, "its layout was searched, not given")
 	}

@@ -18,9 +18,9 @@ type Trial struct {
 	Network     float64 // bytes a second of one GPU's share, from the notes; 0 = the catalog's
 	Assumed     []string
 	StandIn     bool // the profile is not built; see [Trial.Evaluate]
-	// Search says that the row lacks its micro-batch, or its layout: [Trial.Evaluate]
-	// takes the fastest that fits.
-	SearchMicroBatch, SearchLayout bool
+	// Search says that the row lacks its micro-batch, its layout or its recompute:
+	// [Trial.Evaluate] takes the fastest that fits.
+	SearchMicroBatch, SearchLayout, SearchRecompute bool
 	// Packed is the tokens of the samples that fill a sequence, between which
 	// attention is masked; 0 = one sample. Its time alone depends on it.
 	Packed int64
@@ -74,11 +74,11 @@ func (m *Measurement) Trial() (*Trial, error) {
 			missing = append(missing, name)
 		}
 	}
-	if err := m.layout(need, assume, t); err != nil {
+	if err := m.layout(s, need, assume, t); err != nil {
 		return nil, err
 	}
 	need("seq_len", m.Context)
-	need("num_gpus", m.GPUs)
+	need("num_gpus", t.Options.GPUs)
 	if m.GPU == "" {
 		missing = append(missing, "gpu_type")
 	}
@@ -105,9 +105,16 @@ func (m *Measurement) Trial() (*Trial, error) {
 	}
 	o.Compile = s.Compile || m.compiled()
 	o.Context = m.Context
-	o.Optimizer = optimizer(m.Optimizer)
+	o.Optimizer = optimizer(m.Optimizer, assume)
 	o.Attention = m.attention(s, assume)
-	o.Recompute = m.recompute(s, assume)
+	var open bool
+	o.Recompute, open = m.recompute(s, assume)
+	// NVIDIA's recipes keep recompute off and find room otherwise, by offloading or
+	// sharding more than a row says: that theirs do not fit tells nothing.
+	t.SearchRecompute = open && (t.SearchLayout || !strings.HasPrefix(o.Profile, "megatron"))
+	if open && !t.SearchRecompute {
+		assume(noRecompute)
+	}
 	o.Loss = s.Loss
 	m.techniques(o)
 	m.stages(o, assume)
@@ -123,9 +130,9 @@ func (m *Measurement) Trial() (*Trial, error) {
 		// The launch scripts of Megatron's users pass --use-distributed-optimizer, those of
 		// DeepSpeed's a stage of one or three; a single GPU has nothing to cut.
 		stage := int64(1)
-		if o.Profile == "deepspeed" {
+		if o.Profile == "deepspeed" || o.Profile == "fsdp2" {
 			stage = 3
-		} else if m.GPUs == 1 || o.Profile == "torch-eager" {
+		} else if o.GPUs == 1 || o.Profile == "torch-eager" && !s.Sharded {
 			stage = 0
 		}
 		o.ZeRO = &stage
@@ -163,9 +170,9 @@ const fasterMoE = 26.06
 
 // megatron is the profile of Megatron-Core at the time of the run.
 func (m *Measurement) megatron(routed bool) string {
-	year, err := strconv.Atoi(m.Year[max(len(m.Year)-4, 0):]) // of 2023-2024 the latter
+	year := m.year()
 	switch {
-	case err == nil && year < 2025:
+	case year > 0 && year < 2025:
 		return "megatron-2024"
 	case routed && m.release() < fasterMoE:
 		return "megatron-2025"
@@ -227,7 +234,11 @@ func (m *Measurement) techniques(o *accounting.Options) {
 	if step >= 2 {
 		o.Loss = "chunked"
 	}
-	o.OptimizerInBackward = step >= 4
+	text := strings.ToLower(m.Notes + " " + m.Optimizer)
+	o.OptimizerInBackward = step >= 4 || has(text, "optimizer-in-backward", "optimizer in backward", "optimizer_in_bwd", "fused optimizer step", "fuse optimizer step") && step == 0
+	if has(text, "cpu-offload optimizer", "cpuoffloadoptimizer", "optimizer cpu offload", "offload optimizer", "optimizer offload") {
+		o.Offload = "optimizer"
+	}
 	if step >= 5 {
 		o.Offload = "activations"
 	}
@@ -254,79 +265,25 @@ func (m *Measurement) stages(o *accounting.Options, assume func(string, ...any))
 	}
 }
 
-// layout fills in the plan and the batch.
-func (m *Measurement) layout(need func(string, int64), assume func(string, ...any), t *Trial) error {
-	o := &t.Options
-	o.GPUs, o.TP, o.PP, o.VPP, o.CP, o.EP, o.DP = m.GPUs, m.TP, m.PP, m.VPP, m.CP, m.EP, m.DP
-	sharded := m.ZeRO != nil && *m.ZeRO == 3
-	for _, p := range []struct {
-		name string
-		n    *int64
-	}{{"tp", &o.TP}, {"pp", &o.PP}, {"cp", &o.CP}} {
-		if *p.n == 0 && (m.GPUs == 1 || sharded && m.DP == m.GPUs || p.name == "cp" && m.TP > 0) {
-			*p.n = 1
-		}
-	}
-	if o.TP == 0 && o.PP == 0 && o.CP == 1 && m.Batch > 0 && m.GPUs > 0 {
-		t.SearchLayout, o.TP, o.PP = true, 1, 1
-	}
-	need("tp", o.TP)
-	need("pp", o.PP)
-	need("cp", o.CP)
-	o.VPP, o.EP = max(o.VPP, 1), max(o.EP, 1)
-	if o.TP*o.PP*o.CP == 0 || m.GPUs == 0 {
-		return nil
-	}
-	inner := o.TP * o.PP * o.CP
-	if m.GPUs%inner != 0 {
-		return fmt.Errorf("tp·pp·cp = %d does not divide %d GPUs", inner, m.GPUs)
-	}
-	if o.DP != m.GPUs/inner {
-		if o.DP != 0 {
-			assume("dp is %d in the table but %d GPUs over tp·pp·cp give %d, which is taken", o.DP, m.GPUs, m.GPUs/inner)
-		}
-		o.DP = m.GPUs / inner
-	}
-	o.MicroBatch, o.GlobalBatch = m.MicroBatch, m.Batch
-	if o.GlobalBatch == 0 && m.BatchTok > 0 && m.Context > 0 {
-		o.GlobalBatch = m.BatchTok / m.Context
-	}
-	if g := m.source().GlobalBatch; o.GlobalBatch == 0 && o.MicroBatch > 0 && g > 0 {
-		o.GlobalBatch = g
-		assume("no global batch is given: %d sequences are assumed, as in its configurations", g)
-	}
-	if o.GlobalBatch == 0 && o.MicroBatch > 0 {
-		o.GlobalBatch = o.MicroBatch * o.DP * max(o.PP, 1)
-		assume("no global batch is given: %d micro-batches a rank are assumed", max(o.PP, 1))
-	}
-	if o.MicroBatch == 0 && o.GlobalBatch > 0 && (o.GlobalBatch == o.DP || o.GlobalBatch < 2*o.DP) {
-		o.MicroBatch = 1
-		assume("no micro-batch is given: the global batch leaves one sequence a rank")
-	}
-	if o.MicroBatch == 0 && o.GlobalBatch >= o.DP {
-		t.SearchMicroBatch, o.MicroBatch = true, 1
-	}
-	need("micro_batch", o.MicroBatch)
-	if o.MicroBatch == 0 {
-		return nil
-	}
-	if each := o.MicroBatch * o.DP; o.GlobalBatch%each != 0 {
-		// A published batch in rounded tokens need not divide.
-		whole := max((o.GlobalBatch+each/2)/each, 1) * each
-		assume("the global batch of %d sequences is taken as %d, whole micro-batches for every rank", o.GlobalBatch, whole)
-		o.GlobalBatch = whole
-	}
-	return nil
-}
-
-func optimizer(name string) string {
+// optimizer is the optimizer of accounting that a name stands for. Low-bit ones are
+// told by their bits, whoever wrote them.
+func optimizer(name string, assume func(string, ...any)) string {
+	low := strings.ToLower(name)
 	switch {
-	case strings.Contains(name, "8bit"):
+	case has(low, "8bit", "8-bit", "fp8") && strings.Contains(low, "adam"):
 		return "adam8bit"
-	case strings.Contains(name, "adam") || name == "":
+	case has(low, "4bit", "4-bit") && strings.Contains(low, "adam"):
+		return "adam4bit"
+	case strings.Contains(low, "adafactor"):
+		return "adafactor"
+	case strings.Contains(low, "adam") || name == "":
 		return "adamw"
 	}
-	return name
+	if o, err := accounting.ParseOptimizer(low); err == nil {
+		return o.Name
+	}
+	assume("the optimizer %s is not known: adamw is assumed", clip(name))
+	return "adamw"
 }
 
 func (m *Measurement) attention(s *Source, assume func(string, ...any)) string {
@@ -356,21 +313,21 @@ func (m *Measurement) attention(s *Source, assume func(string, ...any)) string {
 
 // recompute is the row's own, else what the framework's benchmark recipes do:
 // those of NVIDIA's frameworks with flash attention turn recompute off unless
-// they name it.
-func (m *Measurement) recompute(s *Source, assume func(string, ...any)) string {
+// they name it. open says that the rest may recompute what it must to fit
+// ([Trial.search]).
+func (m *Measurement) recompute(s *Source, assume func(string, ...any)) (mode string, open bool) {
 	switch m.Recompute {
 	case "none", "selective", "full":
-		return m.Recompute
+		return m.Recompute, false
 	case "other":
 		assume("recompute is of a kind that is not modelled: selective is taken")
-		return "selective"
+		return "selective", false
 	}
 	if s.DefaultRecompute != "" && (!s.RecomputeSharded || m.GPUs > 1) {
 		assume("recompute is not given: %s is assumed, the default of the code", s.DefaultRecompute)
-		return s.DefaultRecompute
+		return s.DefaultRecompute, false
 	}
-	assume("recompute is not given: none is assumed")
-	return "none"
+	return "none", true
 }
 
 // insteadNote finds "A100 rows are on A800 hardware".

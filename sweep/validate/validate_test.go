@@ -2,6 +2,7 @@ package validate
 
 import (
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -59,7 +60,7 @@ func TestBadMeasured(t *testing.T) {
 	f("time_zero", `time_zero.csv:2:3: measured_step_time_s: "0" is not between 0 and 1e+07: leave the cell empty where it is unknown`)
 	f("flag_true", `flag_true.csv:2:3: tied_embeddings: "true" is neither yes nor no: leave the cell empty where it is unknown`)
 	f("id_empty", "id_empty.csv:2:1: id: the row has no id")
-	f("quote_open", `quote_open.csv:2:6: extraneous or missing " in quoted-field`)
+	f("quote_open", `quote_open.csv:2:6: row: extraneous or missing " in quoted-field`)
 
 	files, err := filepath.Glob("*")
 	require.NoError(t, err)
@@ -75,6 +76,56 @@ func TestReadGoodRowsBesideBadOnes(t *testing.T) {
 	require.Len(t, rows, 2)
 	require.Equal(t, int64(8), rows[0].GPUs)
 	require.Equal(t, "c", rows[1].ID)
+}
+
+// Every row of a table is in the report, predicted or skipped for a reason that says
+// where in the file it is.
+func TestEveryRowIsReported(t *testing.T) {
+	table := "\ufeff\"id\",model_name,params_B,num_gpus,tp,pp,seq_len,global_batch_seqs,micro_batch,gpu_type,precision,measured_step_time_s,remark\r\n" +
+		"fine,Llama-3-8B,8.03,8,1,1,8192,128,1,H100-80GB,bf16,10,\"a,\n \"\"quoted\"\" remark\"\r\n" +
+		"many,Llama-3-8B,8.03,1000000000,1,1,8192,128,1,H100-80GB,bf16,10,\r\n" +
+		"nan,Llama-3-8B,NaN,-8,1,1,8192,128,1,H100-80GB,bf16,10,\r\n" +
+		"fine,Llama-3-8B,8.03,8,1,1,8192,128,1,H100-80GB,bf16,10,\r\n" +
+		"short,Llama-3-8B\r\n" +
+		"no \"csv,Llama-3-8B\r\n" +
+		",Llama-3-8B,8.03,8,1,1,8192,128,1,H100-80GB,bf16,10,\r\n" +
+		"\r\n" +
+		"gpu,Llama-3-8B,8.03,8,1,1,8192,128,1,H9000,bf16,10,\r\n" +
+		"nothing,Llama-3-8B,8.03,8,1,1,8192,128,1,H100-80GB,bf16,,\r\n" +
+		"product,Llama-3-8B,8.03,16777216,16777216,16777216,8192,4294967296,4294967296,H100-80GB,bf16,1,\r\n" +
+		"empty,,,,,,,,,,,1,\r\n"
+	rows, bad, err := Read("m.csv", strings.NewReader(table))
+	require.NoError(t, err)
+	r := Run(rows, bad)
+	require.Equal(t, 11, r.Measurements)
+	var got []string
+	for _, row := range r.Rows {
+		got = append(got, row.ID+": "+row.Skipped)
+	}
+	require.Equal(t, []string{
+		"fine: ",
+		`many: m.csv:4:22: num_gpus: "1000000000" is more than 16777216, which no run has`,
+		`nan: m.csv:5:16: params_B: "NaN" is not a number; m.csv:5:20: num_gpus: "-8" is not a positive count: leave the cell empty where it is unknown`,
+		`fine: m.csv:6:1: id: "fine" is the id of line 2 already`,
+		"short: m.csv:7:1: row: 2 cells, but the header names 13 columns",
+		`: m.csv:8:4: row: bare " in non-quoted-field`,
+		": m.csv:9:1: id: the row has no id",
+		`gpu: unknown accelerator "H9000"`,
+		"nothing: nothing is measured: no figure is given, nor is the run one that ran out of memory",
+		"product: tp·pp·cp = 281474976710656 does not divide 16777216 GPUs",
+		"empty: not given: tp, pp, cp, seq_len, num_gpus, gpu_type",
+	}, got)
+	require.Equal(t, `m.csv:1:119: "remark": no column is called "remark": it is not read`, r.Bad[0])
+}
+
+// Without a time of its own a row of MFU is skipped: A100s have no fp8.
+func TestNoTime(t *testing.T) {
+	rows, bad, err := Read("m.csv", strings.NewReader("id,model_name,num_gpus,tp,pp,seq_len,global_batch_seqs,micro_batch,gpu_type,precision,measured_mfu_pct\na,Llama-3-8B,8,1,1,8192,128,1,A100-80GB,fp8,40\n"))
+	require.NoError(t, err)
+	require.Empty(t, bad)
+	r := Run(rows, nil)
+	require.Len(t, r.Rows, 1)
+	require.Contains(t, r.Rows[0].Skipped, "fp8")
 }
 
 // endless is a device that never ends.
@@ -98,10 +149,37 @@ func TestEndlessTable(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	f.Add("id,tp\na,1\n")
 	f.Add("id,measured_step_time_s,notes\na,1e3,\"x\ny\"\n")
+	head, rows, _ := strings.Cut(builtin, "\n")
+	for i, line := range strings.Split(rows, "\n") {
+		if i%40 == 0 {
+			f.Add(head + "\n" + line + "\n")
+		}
+	}
+	unseen, err := os.ReadFile("testdata/unseen.csv")
+	require.NoError(f, err)
+	for line := range strings.Lines(string(unseen)) {
+		f.Add(head + "\n" + line)
+	}
 	f.Fuzz(func(t *testing.T, in string) {
-		rows, _, _ := Read("m.csv", strings.NewReader(in))
-		if len(rows) < 20 {
-			Run(rows, nil)
+		rows, bad, _ := Read("m.csv", strings.NewReader(in))
+		if len(rows) > 20 {
+			return
+		}
+		r := Run(rows, bad)
+		reported, unread := map[string]bool{}, map[int]bool{}
+		for i := range bad {
+			if bad[i].Row > 0 {
+				unread[bad[i].Row] = true
+			}
+		}
+		for _, row := range r.Rows {
+			reported[row.ID] = true
+			require.False(t, math.IsNaN(row.Predicted) || math.IsInf(row.Predicted, 0) || row.Predicted < 0, row.ID)
+			require.True(t, row.Skipped != "" || row.Predicted > 0, row.ID)
+		}
+		require.Equal(t, len(rows)+len(unread), r.Measurements)
+		for i := range rows {
+			require.True(t, reported[rows[i].ID], "%q is lost", rows[i].ID)
 		}
 	})
 }
