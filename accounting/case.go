@@ -113,6 +113,9 @@ func (o Options) Resolve() (*Case, error) {
 	r.Recompute, err = ParseRecompute(orDefault(o.Recompute, "none"))
 	fail(err)
 	r.Softmax, r.Foreach, r.Reduce, r.ReduceLast, r.Blocking = o.Softmax, o.Foreach, o.Reduce, o.ReduceLast, o.Blocking
+	if r.Reduce == BF16 && c.Profile.memory.style != styleAutograd {
+		r.Precision.GradientBytes = min(r.Precision.GradientBytes, 2) // Megatron keeps gradients as it reduces them
+	}
 	r.Loss, err = ParseLoss(orDefault(o.Loss, "eager"))
 	fail(err)
 	r.Compile = o.Compile

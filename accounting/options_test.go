@@ -169,3 +169,31 @@ func clean(c *Case) Case {
 	out.Recipe.Trainable, out.Recipe.Offload, out.Recipe.Compile, out.Recipe.OptimizerInBackward = Trainable{}, 0, false, false
 	return out
 }
+
+// grad_reduce_in_fp32 = False halves Megatron's gradients; Adam in 4 bits keeps two
+// moments of half a byte and a scale for 128 of them (torchao/optim/subclass_4bit.py).
+func TestSmallStates(t *testing.T) {
+	m, err := arch.Lookup("llama-2-7b", arch.Options{})
+	require.NoError(t, err)
+	memory := func(o Options) Memory {
+		o.Model, o.Context, o.MicroBatch, o.GlobalBatch, o.GPUs = m, 512, 1, 1, 1
+		c, err := o.Resolve()
+		require.NoError(t, err)
+		k, err := c.Compile()
+		require.NoError(t, err)
+		var r Report
+		k.Evaluate(&c.Setting, &r)
+		return r.Memory
+	}
+	n, err := m.ParameterCount()
+	require.NoError(t, err)
+	require.Equal(t, 4*n.Total, memory(Options{Profile: "megatron"}).GradientsBytes)
+	require.Equal(t, 2*n.Total, memory(Options{Profile: "megatron", Reduce: BF16}).GradientsBytes)
+	require.Equal(t, 2*n.Total, memory(Options{Profile: "megatron", Recipe: "mxfp8-mixed", Reduce: BF16}).GradientsBytes)
+	pure := func(optimizer string) int64 {
+		return memory(Options{Profile: "torch-eager", Recipe: "bf16-pure", Optimizer: optimizer}).OptimizerBytes
+	}
+	require.InEpsilon(t, float64(4*n.Total), float64(pure("adamw")), 1e-3)
+	require.InEpsilon(t, 2*(1+4.0/256)*float64(n.Total), float64(pure("adam8bit")), 1e-3)
+	require.InEpsilon(t, 2*(0.5+4.0/128)*float64(n.Total), float64(pure("adam4bit")), 1e-3)
+}

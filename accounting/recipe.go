@@ -217,7 +217,8 @@ type Recipe struct {
 	// Foreach: the optimizer's update runs over lists of tensors (PyTorch's foreach),
 	// which makes temporaries as large as one moment, and not in one fused kernel.
 	Foreach bool
-	// Reduce is the type in which FSDP2 reduces gradients; the zero value is fp32.
+	// Reduce is the type in which FSDP2 reduces gradients, and Megatron keeps and reduces
+	// them (grad_reduce_in_fp32); the zero value is fp32.
 	Reduce DType
 	// ReduceLast: gradients are reduced in the last micro-batch only and kept whole
 	// until then (FSDP2's set_requires_gradient_sync).

@@ -22,6 +22,7 @@ const (
 type Source struct {
 	Name     string
 	match    []string // any of these in source or path, in lower case
+	until    int      // the last year of its runs, where later ones of the name are others'; 0 = all
 	Profile  string   // of accounting
 	Memory   Definition
 	LastRank bool // memory was read on the last rank
@@ -44,6 +45,10 @@ type Source struct {
 	RecomputeSharded bool
 	// GlobalBatch is that of its configurations, where a row does not say.
 	GlobalBatch int64
+	// Reduce16: gradients are kept and reduced in 16 bits (grad_reduce_in_fp32 = False in
+	// the performance recipes of NeMo and Megatron-Bridge, grad_sync_dtype: bf16 in those
+	// of NeMo 1).
+	Reduce16 bool
 	// ReduceLast: gradients are kept whole until the last micro-batch.
 	ReduceLast bool
 	// Blocking: its scripts do not ask for --tp-comm-overlap.
@@ -146,7 +151,7 @@ var sources = []Source{
 	},
 	{Name: "vtrain", match: []string{"vtrain"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Recompute: true, Dropout: true},
 	{
-		Name: "megatron-2021", match: []string{"sc21", "megatron-lm readme"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Recompute: true, Dropout: true,
+		Name: "megatron-2021", match: []string{"sc21", "megatron-lm readme"}, until: 2022, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Recompute: true, Dropout: true,
 		Network: map[string]float64{"ampere": 25e9, "volta": 6.25e9}, Switch: map[string]bool{"volta": true},
 	}, // Selene: 8 × HDR 200 a DGX A100; DGX-2: 8 × EDR 100 for 16 GPUs behind NVSwitch
 	{
@@ -160,20 +165,20 @@ var sources = []Source{
 		Name: "automodel", match: []string{"automodel"}, Profile: "fsdp2", Sharded: true, Compile: true, Memory: Device, Convention: accounting.Causal,
 	},
 	{Name: "megatron-moe", match: []string{"modelzoo", "model-zoo", "megatron-moe"}, Profile: "megatron", Memory: Device, Convention: accounting.Causal},
-	{Name: "megatron-bridge", match: []string{"megatron-bridge"}, Loss: "fused", Profile: "megatron", Memory: Device, Convention: accounting.Causal},
+	{Name: "megatron-bridge", match: []string{"megatron-bridge"}, Loss: "fused", Profile: "megatron", Memory: Device, Convention: accounting.Causal, Reduce16: true},
 	{
 		// maxtext/configure.sh of the benchmarks: FSDP over up to 128 GPUs and remat_policy
 		// save_qkv_proj, which recomputes all but one product of a layer.
 		Name: "maxtext", match: []string{"maxtext", "paxml"}, Profile: "fsdp2", Sharded: true, Compile: true, Memory: Device, Convention: accounting.FullSquare,
 		DefaultRecompute: "full",
 	},
-	{Name: "dgxc-2025", match: []string{"dgxc-benchmarking v25.05", "grok"}, Loss: "fused", Profile: "megatron", Memory: Device, Convention: accounting.Causal},
+	{Name: "dgxc-2025", match: []string{"dgxc-benchmarking v25.05", "grok"}, Loss: "fused", Profile: "megatron", Memory: Device, Convention: accounting.Causal, Reduce16: true},
 	// NeMo Megatron before Korthikanti et al. 2022 kept nothing but layer inputs. The
 	// figures of 23.05 are those of 23.04, whose recipes leave Transformer Engine, and
 	// with it fused attention, off (launcher_scripts/conf/training/gpt3/5b.yaml).
 	{Name: "nemo-2022-02", match: []string{"release 2022-02"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, DefaultRecompute: "full", Unfused: true, Dropout: true},
 	{Name: "nemo-23.05", match: []string{"release 2022-07", "release 23.05"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Unfused: true, Dropout: true},
-	{Name: "nemo", match: []string{"dgxc-benchmarking", "nvidia/nemo", "nemo-framework"}, Loss: "fused", Profile: "megatron", Memory: Device, Convention: accounting.FullSquare},
+	{Name: "nemo", match: []string{"dgxc-benchmarking", "nvidia/nemo", "nemo-framework"}, Loss: "fused", Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Reduce16: true},
 	{
 		// Megatron-DeepSpeed's own papers and examples: TFLOPS with recompute, as bigscience's.
 		Name: "megatron-deepspeed", match: []string{"megatron-deepspeed", "megatron-turing", "mt-nlg", "mtnlg"}, Profile: "megatron-deepspeed", Memory: Device,
@@ -187,6 +192,8 @@ var sources = []Source{
 		Name: "ms-swift", match: []string{"ms-swift", "modelscope/swift", "swift.readthedocs"}, Memory: Device, Convention: accounting.FullSquare, DefaultRecompute: "full",
 		Recipe: map[string]string{"bf16": "bf16-pure"},
 	},
+	// train_llama3_8b_h100_fp8.sh: --grad-reduce-in-bf16, --cross-entropy-loss-fusion.
+	{Name: "megatron-lm llama", match: []string{"megatron-lm examples/llama"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Loss: "fused", Reduce16: true},
 	{Name: "megatron-lm", match: []string{"megatron-lm"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare},
 	{Name: "llm.c", match: []string{"llm.c"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare},
 	{
@@ -201,10 +208,8 @@ var sources = []Source{
 func (m *Measurement) source() *Source {
 	where := strings.ToLower(m.Source + " " + m.URL)
 	for i := range sources {
-		for _, s := range sources[i].match {
-			if strings.Contains(where, s) {
-				return &sources[i]
-			}
+		if s := &sources[i]; has(where, s.match...) && (s.until == 0 || m.year() <= s.until) {
+			return s
 		}
 	}
 	return &sources[len(sources)-1]

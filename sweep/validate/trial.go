@@ -104,6 +104,9 @@ func (m *Measurement) Trial() (*Trial, error) {
 		assume("the network is the one its notes name: %g Gbit/s a GPU", t.Network*8e-9)
 	}
 	o.Compile = s.Compile || m.compiled()
+	if s.Reduce16 {
+		o.Reduce = accounting.BF16
+	}
 	o.Context = m.Context
 	o.Optimizer = optimizer(m.Optimizer, assume)
 	o.Attention = m.attention(s, assume)

@@ -71,6 +71,7 @@ func TestUnseen(t *testing.T) {
 		"golden-903":     {"megatron", ""}, // ZeRO-3 of Megatron's own
 		"golden-907":     {"megatron", "GPT-2's 50,257 rows"},
 		"nemoold-902":    {"megatron-2024", "no layout is given"},
+		"mlmh100-901":    {"megatron-2024", "recompute is not given: none"},
 		"zzz-901":        {"deepspeed", ""},
 		"zzz-902":        {"torch-eager", ""},
 		"zzz-903":        {"megatron", "no vocabulary is given"},
@@ -85,6 +86,13 @@ func TestUnseen(t *testing.T) {
 		require.Equal(t, skipped[r.ID] != "", r.Skipped != "", "%s: %s", r.ID, r.Skipped)
 		if r.Right != nil {
 			require.True(t, *r.Right, r.ID) // published as out of memory
+		}
+	}
+
+	// Megatron-LM's README of 2024 is not that of 2021.
+	for i := range rows {
+		if rows[i].ID == "mlmh100-901" {
+			require.Equal(t, "megatron-lm", rows[i].source().Name)
 		}
 	}
 
