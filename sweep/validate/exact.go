@@ -52,7 +52,7 @@ func IsExact(header string) bool {
 // framework it was read off. A row that cannot be predicted is skipped with the
 // reason; an error is a table that cannot be read at all.
 func Exact(file string, r io.Reader) (*Report, error) {
-	in := csv.NewReader(limit(r))
+	in := csv.NewReader(withoutMark(limit(r)))
 	in.FieldsPerRecord = -1
 	header, err := in.Read()
 	if errors.Is(err, io.EOF) {
@@ -61,7 +61,6 @@ func Exact(file string, r io.Reader) (*Report, error) {
 	if err != nil {
 		return nil, csvError(file, err)
 	}
-	header[0] = strings.TrimPrefix(header[0], "\ufeff")
 	t := tableOf(header)
 	if t == nil {
 		return nil, fmt.Errorf("%s:1:1: the columns are those of no table of saved tensors or peaks", file)
@@ -92,21 +91,42 @@ func Exact(file string, r io.Reader) (*Report, error) {
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
 	}
+	unread := func(id, why string) {
+		out.Measurements++
+		out.Bad = append(out.Bad, why)
+		out.Rows = append(out.Rows, Row{ID: id, Metric: unreadMetric, Skipped: why})
+	}
 	for {
 		record, err := in.Read()
 		if errors.Is(err, io.EOF) {
 			break
+		}
+		if p := new(csv.ParseError); errors.As(err, &p) && p.Line == p.StartLine {
+			unread("", csvError(file, err).Error())
+			continue // only that line is no CSV
 		}
 		if err != nil {
 			return nil, csvError(file, err)
 		}
 		if len(record) != len(header) {
 			line, _ := in.FieldPos(0)
-			out.Bad = append(out.Bad, fmt.Sprintf("%s:%d:1: %d cells, but the header names %d columns", file, line, len(record), len(header)))
+			id := ""
+			if i, ok := at["id"]; ok && i < len(record) {
+				id = strings.TrimSpace(record[i])
+			}
+			unread(id, fmt.Sprintf("%s:%d:1: %d cells, but the header names %d columns", file, line, len(record), len(header)))
 			continue
 		}
+		place := func(i int) string {
+			line, col := in.FieldPos(i)
+			return fmt.Sprintf("%s:%d:%d", file, line, col)
+		}
+		rows := t.rows(&cells{at: at, record: record, place: place})
+		if len(rows) == 0 {
+			rows = []Row{{ID: strings.TrimSpace(record[at["id"]]), Metric: unreadMetric, Skipped: "nothing is measured: no figure is given"}}
+		}
 		out.Measurements++
-		out.Rows = append(out.Rows, t.rows(&cells{at: at, record: record})...)
+		out.Rows = append(out.Rows, rows...)
 	}
 	out.Memory, out.Time = summarize(out.Rows, isMemory), summarize(out.Rows, isTime)
 	return out, nil
@@ -117,6 +137,7 @@ func Exact(file string, r io.Reader) (*Report, error) {
 type cells struct {
 	at     map[string]int
 	record []string
+	place  func(i int) string // file:line:col of a cell
 	err    error
 }
 
@@ -129,7 +150,7 @@ func (c *cells) text(name string) string {
 
 func (c *cells) fail(name, want string) {
 	if c.err == nil {
-		c.err = fmt.Errorf("%s: %q is %s", name, c.text(name), want)
+		c.err = fmt.Errorf("%s: %s: %q is %s", c.place(c.at[name]), name, c.text(name), want)
 	}
 }
 

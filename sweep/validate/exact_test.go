@@ -94,9 +94,10 @@ func TestBadExact(t *testing.T) {
 		require.Equal(t, want, got)
 	}
 	f("attention_unknown", `unknown attention "sdqa"; known: flash, unfused, flash1`)
-	f("batch_text", `batch: "one" is not a positive count`)
-	f("bytes_negative", `saved_1_layer_bytes: "-1" is not a number of bytes`)
-	f("cell_missing", "cell_missing.csv:2:1: 3 cells, but the header names 7 columns")
+	f("batch_text", `batch_text.csv:2:18: batch: "one" is not a positive count`)
+	f("bytes_negative", `bytes_negative.csv:2:23: saved_1_layer_bytes: "-1" is not a number of bytes`)
+	short := "cell_missing.csv:2:1: 3 cells, but the header names 7 columns"
+	f("cell_missing", short, short) // told, and its row skipped
 	f("column_misspelt", `column_misspelt.csv:1:39: column "dropuot" is not known and not read; did you mean dropout?`)
 	f("column_twice", "column_twice.csv:1:9: column slug is there twice")
 	f("columns_missing",
@@ -110,8 +111,9 @@ func TestBadExact(t *testing.T) {
 	f("no_kind", "no_kind.csv:1:1: the columns are those of no table of saved tensors or peaks")
 	f("precision_unknown", `unknown recipe "bf61"; did you mean bf16-pure? (known: `+strings.Join(accounting.PrecisionNames(), ", ")+")")
 	f("quote_in_header", `quote_in_header.csv:1:6: bare " in non-quoted-field`)
-	f("quote_open", `quote_open.csv:2:9: extraneous or missing " in quoted-field`)
-	f("seq_huge", `seq: "99999999999999999999" is not a positive count`)
+	broken := `quote_open.csv:2:9: extraneous or missing " in quoted-field`
+	f("quote_open", broken, broken)
+	f("seq_huge", `seq_huge.csv:2:20: seq: "99999999999999999999" is not a positive count`)
 
 	files, err := filepath.Glob("*")
 	require.NoError(t, err)
