@@ -168,7 +168,7 @@ func (m *Measurement) agrees(p *arch.Model) bool {
 			widths[l.MoE.Expert.Width] = true
 		}
 	}
-	return (m.FFN == 0 || widths[m.FFN]) && m.Experts == experts
+	return (m.FFN == 0 || widths[m.FFN]) && same(m.Experts, experts)
 }
 
 // routed says that the model has a mixture of experts.

@@ -186,9 +186,11 @@ var sources = []Source{
 	},
 	{Name: "kempnerforge", match: []string{"kempner"}, Profile: "fsdp2", Sharded: true, Memory: Allocated, Convention: accounting.FullSquare},
 	{Name: "nanotron", match: []string{"nanotron", "ultrascale"}, Profile: "megatron", Memory: Allocated, Convention: accounting.FullSquare},
+	// swift/megatron: recompute_granularity is selective unless asked otherwise.
+	{Name: "megatron-swift", match: []string{"megatron-swift"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, DefaultRecompute: "selective"},
 	{
 		// swift/arguments: gradient checkpointing is on; weights are trained in the type they
-		// are stored in. Megatron-SWIFT is told by its notes.
+		// are stored in.
 		Name: "ms-swift", match: []string{"ms-swift", "modelscope/swift", "swift.readthedocs"}, Memory: Device, Convention: accounting.FullSquare, DefaultRecompute: "full",
 		Recipe: map[string]string{"bf16": "bf16-pure"},
 	},

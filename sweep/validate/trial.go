@@ -97,7 +97,8 @@ func (m *Measurement) Trial() (*Trial, error) {
 	if o.Recipe, err = precisionRecipe(o.Profile, m.Precision); err != nil {
 		return nil, err
 	}
-	if r, ok := s.Recipe[m.Precision]; ok {
+	// Where a project trains with several frameworks, its recipe is that of its own code.
+	if r, ok := s.Recipe[m.Precision]; ok && (s.Profile != "" || o.Profile == "torch-eager") {
 		o.Recipe = r
 	}
 	if t.Network = m.network(); t.Network > 0 {

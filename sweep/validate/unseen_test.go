@@ -57,7 +57,7 @@ func TestUnseen(t *testing.T) {
 		"automodel-902":  {"fsdp2", "recompute is not given"},
 		"kempner-901":    {"fsdp2", "recompute is not given"},
 		"nanotron-902":   {"megatron", "the sizes make"},
-		"ms-swift-901":   {"megatron", "full is assumed, the default of the code"},
+		"ms-swift-901":   {"megatron", "selective is assumed, the default of the code"},
 		"ms-swift-902":   {"deepspeed", ""},
 		"ms-swift-903":   {"torch-eager", "no ZeRO stage is given: 0"},
 		"mtnlg-901":      {"megatron-deepspeed", "no ZeRO stage is given: 1"},
@@ -113,4 +113,30 @@ func TestUnseen(t *testing.T) {
 		require.Greater(t, share, 0.09, m.ID)
 		require.NotEqual(t, accounting.ReasonOverflow, e.Report.Reason, m.ID)
 	}
+}
+
+// Typical layouts that run out of memory do, and their mends that are known to run
+// do not.
+func TestTypicalFits(t *testing.T) {
+	head := "id,source,year,metric_kind,model_name,seq_len,global_batch_seqs,micro_batch,gpu_type,num_gpus,tp,pp,cp,zero_stage,recompute,attention_kernel,precision,notes\n"
+	f := func(fits bool, row string) {
+		t.Helper()
+		rows, bad, err := Read("m.csv", strings.NewReader(head+"a,"+row+",OOM\n"))
+		require.NoError(t, err)
+		require.Empty(t, bad)
+		r := Run(rows, nil)
+		require.Len(t, r.Rows, 1)
+		require.NotNil(t, r.Rows[0].Right, r.Rows[0].Skipped)
+		require.Equal(t, !fits, *r.Rows[0].Right)
+	}
+	f(false, "Megatron-LM,2024,memory,Llama-2-7B,8192,64,1,A100-80GB,8,1,1,1,1,none,flash,bf16") // fp32 gradients whole on each
+	f(true, "Megatron-LM,2024,memory,Llama-2-7B,8192,64,1,A100-80GB,8,2,1,1,1,none,flash,bf16")
+	f(false, "Megatron-LM,2024,memory,Llama-3-8B,8192,64,1,H100-80GB,8,1,1,1,1,none,flash,bf16")
+	f(true, "pytorch/torchtitan,2024,memory,Llama-3-8B,8192,8,1,H100-80GB,8,1,1,1,3,none,flash,bf16")
+	f(false, "pytorch/torchtitan,2024,memory,Llama-3-8B,8192,16,2,H100-80GB,8,1,1,1,3,none,flash,bf16")
+	f(false, "DDP,2024,memory,Llama-2-7B,4096,8,1,A100-80GB,8,1,1,1,0,full,flash,bf16") // 16 bytes a parameter
+	f(false, "DeepSpeed,2024,memory,Llama-2-70B,4096,8,1,A100-80GB,8,1,1,1,3,full,flash,bf16")
+	f(true, "DeepSpeed,2024,memory,Llama-2-70B,4096,64,1,A100-80GB,64,1,1,1,3,full,flash,bf16")
+	f(false, "torchtune,2024,memory,Llama-3-8B,4096,1,1,A100-40GB,1,1,1,1,0,full,flash,bf16") // 8 bytes a parameter
+	f(false, "Megatron-LM,2024,memory,Mixtral-8x7B,4096,64,1,H100-80GB,8,1,1,1,1,none,flash,bf16")
 }
