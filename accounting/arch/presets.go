@@ -143,6 +143,7 @@ func find(name string) (Preset, bool) {
 		func(p Preset) bool {
 			return slices.ContainsFunc(p.Also, func(a string) bool { return bare(a) == bare(name) })
 		},
+		func(p Preset) bool { return joined(p.Name) == joined(name) },
 	} {
 		i := slices.IndexFunc(catalog(), match)
 		if i < 0 {
@@ -162,6 +163,12 @@ func fold(name string) string {
 	})
 	return strings.Join(parts, "-")
 }
+
+// joined is a name without the separators that follow a letter: DeepSeekV3 is
+// deepseek-v3. Those between digits tell opt-1.3b from opt-13b.
+func joined(name string) string { return joint.ReplaceAllString(split(bare(name)), "$1") }
+
+var joint = regexp.MustCompile(`([a-z])-`)
 
 // split puts a dash between letters and digits: llama3.1 is llama-3.1.
 func split(folded string) string {

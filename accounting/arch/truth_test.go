@@ -84,6 +84,8 @@ func TestLookupForgives(t *testing.T) {
 	f("qwen-2.5-7b-instruct", "qwen2.5-7b")
 	f("GPT-2 XL", "gpt2-xl")
 	f("gemma3-27b", "gemma-3-27b-text")
+	f("DeepSeekV3", "deepseek-v3")
+	f("DeepSeekV2-Lite", "deepseek-v2-lite")
 }
 
 // Forgiving goes as far as no two models of different sizes become one.
@@ -95,7 +97,7 @@ func TestLookupTellsApart(t *testing.T) {
 		require.Equal(t, p.Name, m.Name)
 		c, err := m.ParameterCount()
 		require.NoError(t, err)
-		short := split(bare(p.Name))
+		short := joined(p.Name)
 		if other, ok := totals[short]; ok {
 			require.Equal(t, other, c.Total, p.Name)
 		}
