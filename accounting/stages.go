@@ -71,8 +71,8 @@ func (p *Plan) innerAlike(layers int64) bool {
 		_, even := p.evenly(layers)
 		return even
 	}
-	n := p.PP * p.VPP
-	return p.FirstLayers+p.LastLayers > 0 || layers%n == 0 || (layers+2)%n == 0
+	_, _, short := shortfall(layers, p.PP*p.VPP)
+	return p.FirstLayers+p.LastLayers > 0 || layers%(p.PP*p.VPP) == 0 || short
 }
 
 // unequal is the number of layers of one chunk of the first stage, of the inner
@@ -112,16 +112,34 @@ func (p *Plan) dealt(layers int64) bool {
 }
 
 // deal is the range of layers that chunk k of so many chunks holds. Layers are
-// dealt evenly; where they do not divide but two more would, the first and the
-// last chunk hold one layer less, the embedding and the head standing in for them
-// (Megatron-Core's account_for_embedding_in_pipeline_split and
-// account_for_loss_in_pipeline_split, as Llama 3.1 405B was trained). With one
-// layer a chunk those two are left with the embedding and the head alone.
+// dealt evenly; where they do not divide, the first and the last chunk hold fewer:
+// see [shortfall].
 func deal(layers, chunks, k int64) (lo, hi int64) {
-	if layers%chunks != 0 && (layers+2)%chunks == 0 {
-		each := (layers + 2) / chunks
-		lo, hi = k*each-1, (k+1)*each-1
-		return max(lo, 0), min(hi, layers)
+	each, first, ok := shortfall(layers, chunks)
+	if !ok {
+		return k * layers / chunks, (k + 1) * layers / chunks
 	}
-	return k * layers / chunks, (k + 1) * layers / chunks
+	lo, hi = k*each-first, (k+1)*each-first
+	return max(lo, 0), min(hi, layers)
+}
+
+// shortfall deals layers that do not divide: each chunk holds so many, the first
+// one fewer by first, and the last what is left. The embedding and the head stand in
+// for a layer each (Megatron-Core's account_for_embedding_in_pipeline_split and
+// account_for_loss_in_pipeline_split, as Llama 3.1 405B was trained). Where one or
+// three are missing, the last chunk lacks them and the first one what it cannot
+// lack (Megatron-Bridge's layouts of DeepSeek-V3, whose last chunk predicts a further token as
+// well: 61 layers as 15 × 4 + 1, and as 1 + 30 × 2 + 0). With one layer a chunk those
+// two are left with the embedding and the head alone. It is not ok where layers
+// divide, or more are missing.
+func shortfall(layers, chunks int64) (each, first int64, ok bool) {
+	each = ceilDiv(layers, chunks)
+	switch missing := each*chunks - layers; {
+	case missing == 0 || missing > min(3, 2*each):
+		return each, 0, false
+	case missing == 2:
+		return each, 1, true
+	default:
+		return each, max(missing-each, 0), true
+	}
 }

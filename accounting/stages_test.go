@@ -69,6 +69,14 @@ func TestUnequalStages(t *testing.T) {
 	require.True(t, p.dealt(14))
 	require.Equal(t, []int64{2, 4, 4, 4}, sizes(p, 14))
 	require.Equal(t, []int64{1, 2, 2, 1}, sizes(Plan{PP: 4, VPP: 2}, 6))
+	// Megatron-Bridge's layouts of DeepSeek-V3 and Kimi-K2 (recipes/deepseek/deepseek_v3.py
+	// and its performance recipe of H100: "Et|(tt|)*30mL"): the last chunk lacks what does
+	// not divide, the first one the rest.
+	require.Equal(t, []int64{16, 16, 16, 13}, sizes(Plan{PP: 4, VPP: 1}, 61))
+	require.Equal(t, []int64{8, 8, 8, 8, 8, 8, 8, 5}, sizes(Plan{PP: 8, VPP: 1}, 61))
+	require.Equal(t, []int64{32, 29}, sizes(Plan{PP: 2, VPP: 8}, 61))
+	require.Equal(t, []int64{7, 8, 8, 8, 8, 8, 8, 6}, sizes(Plan{PP: 8, VPP: 4}, 61))
+	require.Equal(t, []int64{8, 8, 8, 9}, sizes(Plan{PP: 4, VPP: 4}, 33)) // too many to lack
 }
 
 // Sharding over fewer ranks keeps more, down to the ranks alone, and the plan that
