@@ -26,7 +26,7 @@ type Options struct {
 
 	Profile, Recipe, Optimizer          string
 	Attention, Recompute, Loss, Dropout string
-	Schedule                            string
+	Schedule, MoE                       string
 	Trainable, Offload                  string
 	OptimizerInBackward                 bool
 	// Elements of DeepSpeed's reduce_bucket_size and stage3_max_live_parameters; 0 = the
@@ -113,10 +113,9 @@ func (o Options) Resolve() (*Case, error) {
 	r.Recompute, err = ParseRecompute(orDefault(o.Recompute, "none"))
 	fail(err)
 	r.Softmax, r.Foreach, r.Reduce, r.ReduceLast, r.Blocking = o.Softmax, o.Foreach, o.Reduce, o.ReduceLast, o.Blocking
-	if r.Reduce == BF16 && c.Profile.memory.style != styleAutograd {
-		r.Precision.GradientBytes = min(r.Precision.GradientBytes, 2) // Megatron keeps gradients as it reduces them
-	}
 	r.Loss, err = ParseLoss(orDefault(o.Loss, "eager"))
+	fail(err)
+	r.Routed, err = ParseRouted(orDefault(o.MoE, RoutedAuto.String()))
 	fail(err)
 	r.Compile = o.Compile
 	r.Trainable, err = ParseTrainable(orDefault(o.Trainable, "all"))

@@ -98,7 +98,9 @@ func (m *Machine) exchange(g group, bytes, copies float64) float64 {
 	}
 	e := m.efficiency()
 	in := g.inDomain(m)
-	inside := float64(bytes*float64(in-1)/float64(g.size)) / (math.Min(m.ScaleUpRate, m.PeerRate*math.Max(float64(in-1), 1)) * e.Link)
+	size := float64(g.size)
+	distinct := size * (1 - pow(1-1/size, copies)) // ranks that a token is wanted on
+	inside := float64(bytes/copies*distinct*float64(in-1)/size) / (math.Min(m.ScaleUpRate, m.PeerRate*math.Max(float64(in-1), 1)) * e.Link)
 	t := e.LinkLatency + float64(e.LinkHop*float64(in-1))
 	if in < g.size {
 		domains := float64(g.size) / float64(in)

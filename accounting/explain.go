@@ -63,6 +63,7 @@ type CaseFields struct {
 	Attention    string  `json:"attention"`
 	Recompute    string  `json:"recompute"`
 	Loss         string  `json:"loss"`
+	MoE          string  `json:"moe"`
 	Dropout      float64 `json:"dropout"`
 	Compile      bool    `json:"compile"`
 	Trainable    string  `json:"trainable"`
@@ -78,7 +79,7 @@ func (f *CaseFields) Options() Options {
 		Context: f.Context, MicroBatch: f.MicroBatch, GlobalBatch: f.GlobalBatch, GPUs: f.GPUs,
 		TP: f.TP, PP: f.PP, VPP: f.VPP, CP: f.CP, EP: f.EP, ETP: f.ETP, DP: f.DP, FirstLayers: f.FirstLayers, LastLayers: f.LastLayers,
 		Replicas: f.Replicas, SP: &sp, ZeRO: &zero, Profile: f.Profile, Recipe: f.Recipe, Optimizer: f.Optimizer,
-		Attention: f.Attention, Recompute: f.Recompute, Loss: f.Loss, Schedule: f.Schedule, Trainable: f.Trainable, Offload: f.Offload,
+		Attention: f.Attention, Recompute: f.Recompute, Loss: f.Loss, MoE: f.MoE, Schedule: f.Schedule, Trainable: f.Trainable, Offload: f.Offload,
 		OptimizerInBackward: f.InBackward, Compile: f.Compile,
 	}
 	if f.Dropout > 0 {
@@ -200,7 +201,7 @@ func (c *Case) fields(r *Report) CaseFields {
 		Context: x.Context, MicroBatch: x.MicroBatch, GlobalBatch: x.GlobalBatch, MicroBatches: r.MicroBatches, GPUs: x.GPUs,
 		TP: p.TP, SP: p.SP, PP: p.PP, VPP: p.VPP, CP: p.CP, EP: p.EP, ETP: p.ETP, DP: p.DP, ZeRO: p.ZeRO, Schedule: p.Schedule.String(), Replicas: max(p.Replicas, 1), FirstLayers: p.FirstLayers, LastLayers: p.LastLayers,
 		Recipe: c.Recipe.Precision.Name, Profile: c.Profile.Name, Optimizer: c.Recipe.Optimizer.Name,
-		Attention: c.Recipe.Attention.String(), Recompute: c.Recipe.Recompute.String(), Loss: c.Recipe.Loss.String(), Dropout: c.Recipe.Dropout, Compile: c.Recipe.Compile,
+		Attention: c.Recipe.Attention.String(), Recompute: c.Recipe.Recompute.String(), Loss: c.Recipe.Loss.String(), MoE: c.Recipe.Routed.String(), Dropout: c.Recipe.Dropout, Compile: c.Recipe.Compile,
 		Trainable: c.Recipe.Trainable.String(), Offload: c.Recipe.Offload.String(), InBackward: c.Recipe.OptimizerInBackward,
 	}
 }

@@ -13,7 +13,7 @@ import (
 // A memo never changes an answer, whatever it was asked before: cases that differ in
 // one thing from those before find what these left.
 func TestMemo(t *testing.T) {
-	machines := []*Machine{nil, machine(t, "a100-sxm-80gb", "bf16-mixed"), machine(t, "h100-sxm", "bf16-mixed")}
+	machines := []*Machine{nil, machine(t, "a100-sxm-80gb", "bf16-mixed"), machine(t, "h100-sxm", "bf16-mixed"), machine(t, "b200-sxm", "mxfp8-mixed"), machine(t, "gb200", "bf16-mixed")}
 	memo := new(Memo)
 	compiled := map[string]*Compiled{} // a memo knows a ledger by its address
 	models := []string{"llama-3.1-8b", "mixtral-8x7b", "deepseek-v2-lite", "gemma-2-9b", "bloom-560m", "gpt2-xl"}

@@ -188,8 +188,8 @@ func TestSmallStates(t *testing.T) {
 	n, err := m.ParameterCount()
 	require.NoError(t, err)
 	require.Equal(t, 4*n.Total, memory(Options{Profile: "megatron"}).GradientsBytes)
-	require.Equal(t, 2*n.Total, memory(Options{Profile: "megatron", Reduce: BF16}).GradientsBytes)
-	require.Equal(t, 2*n.Total, memory(Options{Profile: "megatron", Recipe: "mxfp8-mixed", Reduce: BF16}).GradientsBytes)
+	require.Equal(t, 2*n.Total, memory(Options{Profile: "megatron", Recipe: "bf16-mixed-grad16"}).GradientsBytes)
+	require.Equal(t, 2*n.Total, memory(Options{Profile: "megatron", Recipe: "mxfp8-mixed-grad16"}).GradientsBytes)
 	pure := func(optimizer string) int64 {
 		return memory(Options{Profile: "torch-eager", Recipe: "bf16-pure", Optimizer: optimizer}).OptimizerBytes
 	}

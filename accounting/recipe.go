@@ -42,6 +42,9 @@ var precisions = []Precision{
 	{Name: "fp8-mixed", Products: FormatFP8, Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 4, MasterBytes: 4, MomentBytes: 4, Source: "TransformerEngine fp8 (delayed or current scaling): bf16 states, fp8 matrix products of the layers"},
 	{Name: "mxfp8-mixed", Products: FormatMXFP8, Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 4, MasterBytes: 4, MomentBytes: 4, Source: "TransformerEngine mxfp8: bf16 states, block-scaled fp8 matrix products of the layers"},
 	{Name: "nvfp4-mixed", Products: FormatFP4, Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 4, MasterBytes: 4, MomentBytes: 4, Source: "TransformerEngine nvfp4: bf16 states, fp4 matrix products of the layers"},
+	{Name: "fp8-mixed-grad16", Products: FormatFP8, Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 2, MasterBytes: 4, MomentBytes: 4, Source: "fp8-mixed with grad_reduce_in_fp32 = False: NVIDIA's performance recipes"},
+	{Name: "mxfp8-mixed-grad16", Products: FormatMXFP8, Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 2, MasterBytes: 4, MomentBytes: 4, Source: "mxfp8-mixed, likewise"},
+	{Name: "nvfp4-mixed-grad16", Products: FormatFP4, Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 2, MasterBytes: 4, MomentBytes: 4, Source: "nvfp4-mixed, likewise"},
 	{Name: "fsdp-fp8", Products: FormatFP8, Weights: FP32, Compute: BF16, WeightBytes: 4, GradientBytes: 4, MomentBytes: 4, Source: "FSDP2 with torchao float8 linear layers: fp32 shards, fp8 matrix products of the layers"},
 	{Name: "fsdp-mxfp8", Products: FormatMXFP8, Weights: FP32, Compute: BF16, WeightBytes: 4, GradientBytes: 4, MomentBytes: 4, Source: "FSDP2 with torchao mxfp8 linear layers"},
 	{Name: "fsdp-nvfp4", Products: FormatFP4, Weights: FP32, Compute: BF16, WeightBytes: 4, GradientBytes: 4, MomentBytes: 4, Source: "FSDP2 with torchao nvfp4 linear layers"},
@@ -203,6 +206,7 @@ type Recipe struct {
 	Recompute Recompute
 	Loss      LossKernel
 	Dropout   float64       // probability; 0 = off
+	Routed    RoutedPath    // how routed feed-forwards run
 	Softmax   SoftmaxKernel // of Megatron's unfused attention
 	Trainable Trainable
 	Offload   Offload

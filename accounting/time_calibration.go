@@ -36,11 +36,12 @@ type Calibration struct {
 	Band      Band
 	// Cast is the traffic of quantising one element to each narrow format, bytes.
 	Cast [numFormats]float64
-	// EarlyMoE is the time of routed feed-forwards before Megatron-Core's releases of
-	// mid-2026 against now, and on everything older than Blackwell, whose kernels those
-	// releases brought: the same tables show no gain on Hopper.
-	EarlyMoE float64
-	// EarlyCasts is the same for quantisation before 2025.
+	// AttentionFP8 is the rate of attention in fp8 against 16 bits.
+	AttentionFP8 float64
+	// RoutedApart is the time of a routed feed-forward's products, activation and casts
+	// in kernels of their own, against one kernel for all ([RoutedFused]).
+	RoutedApart float64
+	// EarlyCasts is the time of quantisation before 2025 against now.
 	EarlyCasts float64
 }
 
@@ -53,6 +54,10 @@ type Stack struct {
 	// KernelsForward and KernelsBackward of a dense layer, KernelsMoE more of a
 	// mixture of experts forward; counted in profiles of the frameworks, not fitted.
 	KernelsForward, KernelsBackward, KernelsMoE float64
+	// RoutedHost is the time the host takes for one direction of a routed layer that is
+	// in no graph, beside starting kernels: it waits for the counts of tokens and
+	// works through PyTorch's operations one by one. Seconds.
+	RoutedHost float64
 	// Elementwise is the traffic of norms, activations and residual additions
 	// against a perfectly fused one that reads and writes each tensor once.
 	Elementwise float64
@@ -185,7 +190,7 @@ func Guess() *Calibration {
 			archOther:        {Name: "other", MatMul: shares(0.70, 0.55, 0.40), Sustained: 0.9, Attention: 0.40, AttentionBwd: 0.32, Memory: 0.85, Link: 0.70, LinkLatency: 30e-6, LinkHop: 5e-6},
 		},
 		Stacks: [numStacks]Stack{
-			stackMegatron:         {Name: "megatron", Overlaps: true, Gather: 0.8, Launch: 6e-6, KernelsForward: 20, KernelsBackward: 40, KernelsMoE: 40, Elementwise: 1.3, TPExposed: 0.7, EPExposed: 0.8, PPExposed: 0.6, DPHidden: 0.8, Step: 20e-3, Optimizer: 1.2},
+			stackMegatron:         {Name: "megatron", Overlaps: true, Gather: 0.8, Launch: 6e-6, KernelsForward: 20, KernelsBackward: 40, KernelsMoE: 40, RoutedHost: 4e-3, Elementwise: 1.3, TPExposed: 0.7, EPExposed: 0.8, PPExposed: 0.6, DPHidden: 0.8, Step: 20e-3, Optimizer: 1.2},
 			stackMegatronUnfused:  {Name: "megatron-unfused", Gather: 0.8, Launch: 22e-6, KernelsForward: 40, KernelsBackward: 80, KernelsMoE: 40, Elementwise: 1.5, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.05, Step: 20e-3, Optimizer: 1.5},
 			stackFSDP2:            {Name: "fsdp2", Gather: 0.8, Operations: true, EarlyStop: true, Launch: 8e-6, KernelsForward: 25, KernelsBackward: 50, KernelsMoE: 40, Elementwise: 1.3, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.9, Step: 20e-3, Optimizer: 1.5},
 			stackDeepSpeed:        {Name: "deepspeed", EachWeight: true, Gather: 0.6, Launch: 10e-6, KernelsForward: 35, KernelsBackward: 70, KernelsMoE: 60, Elementwise: 1.5, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.5, Step: 20e-3, Optimizer: 1.5},
@@ -195,8 +200,8 @@ func Guess() *Calibration {
 		NVLS:     1.3,
 		LastWave: 0.5, TileFill: 150, Grouped: 0.65, AttentionRamp: 300, AttentionWidth: 0.4, Flash1: 2,
 		Network: 0.8, NetworkLatency: 60e-6, NetworkHop: 9.6e-6, Power: 1, Straggler: 0.004,
-		Cast:     [numFormats]float64{FormatFP8: 4, FormatMXFP8: 5, FormatFP4: 6},
-		EarlyMoE: 1.2, EarlyCasts: 1.2,
+		Cast:         [numFormats]float64{FormatFP8: 4, FormatMXFP8: 5, FormatFP4: 6},
+		AttentionFP8: 1.3, RoutedApart: 1.2, EarlyCasts: 1.2,
 		Band: Band{Base: 0.1, Comm: 0.4, MoE: 0.2, New: 0.2},
 	}
 }

@@ -47,6 +47,7 @@ func (c *Calibration) Constants() []Constant {
 	for i := range c.Stacks {
 		s := &c.Stacks[i]
 		add(s.Name+".launch_seconds", &s.Launch, 0.4, false, "4 to 25 µs a kernel started from Python")
+		add(s.Name+".routed_host_seconds", &s.RoutedHost, 0.4, false, "guess: some hundred operations from Python, 10 µs each")
 		add(s.Name+".elementwise", &s.Elementwise, 0.25, false, "1 = each tensor passes once")
 		if s.Overlaps {
 			add(s.Name+".tp_exposed", &s.TPExposed, 0.2, true, "1 = not overlapped")
@@ -74,7 +75,8 @@ func (c *Calibration) Constants() []Constant {
 	add("mxfp8_cast_bytes", &c.Cast[FormatMXFP8], 0.3, false, "16-bit read for the scales along rows and along columns, two 8-bit writes")
 	add("fp4_cast_bytes", &c.Cast[FormatFP4], 0.3, false, "a 16-bit pass for the transform, one for the scales, two 4-bit writes")
 	add("early_casts", &c.EarlyCasts, 0.4, false, "the same tables of NeMo from one release to the next")
-	add("early_moe", &c.EarlyMoE, 0.15, false, "releases of one configuration in Megatron-Bridge's tables differ by 5 to 50 %")
+	add("attention_fp8", &c.AttentionFP8, 0.1, false, "guess: twice the rate of products, and a softmax that is no faster")
+	add("routed_apart", &c.RoutedApart, 0.15, false, "guess: small products that fill late, and results written and read once more")
 	b := &c.Band
 	const unseen = "residuals of runs whose project the fit has not seen"
 	add("band_base", &b.Base, 0, false, unseen)

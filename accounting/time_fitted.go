@@ -70,7 +70,7 @@ var fitted = []fittedValue{
 	{"mxfp8_cast_bytes", 4.303},
 	{"fp4_cast_bytes", 5.859},
 	{"early_casts", 2.761},
-	{"early_moe", 1.324},
+	{"routed_apart", 1.18},
 	{"band_base", 0.08801},
 	{"band_comm", 0.4415},
 	{"band_moe", 0.1717},

@@ -14,6 +14,7 @@ type passTime struct {
 	tp, cp, ep, dp                 float64 // communication that nothing hides
 	launch                         float64 // the device waits for the host
 	kernels                        float64
+	host                           float64 // what the host takes beside starting kernels
 }
 
 func (p *passTime) add(o *passTime, times float64) {
@@ -26,6 +27,17 @@ func (p *passTime) add(o *passTime, times float64) {
 	p.ep += float64(o.ep * times)
 	p.dp += float64(o.dp * times)
 	p.launch += float64(o.launch * times)
+}
+
+// addRouted adds the routed feed-forward of a layer, whose own kernels take so many
+// times as long.
+func (p *passTime) addRouted(o *passTime, times float64) {
+	p.matmul += float64(o.matmul * times)
+	p.elementwise += float64(o.elementwise * times)
+	p.tp += o.tp
+	p.ep += o.ep
+	p.kernels += o.kernels
+	p.host += o.host
 }
 
 // device is what the device is busy with or waits for its peers.
@@ -73,6 +85,8 @@ type unitContext struct {
 	ep     group
 	shard  group   // over which ZeRO-3 cuts weights
 	again  float64 // the part of the layers that full recompute runs again
+	routed RoutedPath
+	hidden bool // the exchange of tokens runs beside computation
 }
 
 func (c *Compiled) unitContext(x *Setting, m *Machine) unitContext {
@@ -96,6 +110,8 @@ func (c *Compiled) unitContext(x *Setting, m *Machine) unitContext {
 	u.ep = group{p.EP, p.ETP}
 	u.again = u.r.Recompute.share(c.limits.layers, p)
 	u.shard = group{p.ShardRanks(), p.TP}
+	u.routed = c.routedPath(p, m)
+	u.hidden = u.routed == RoutedFused || m.arch == archBlackwell && p.VPP > 1 && u.ep.inDomain(m) < p.EP
 	return u
 }
 
@@ -117,14 +133,12 @@ func (c *Compiled) layer(u *unitContext, section int, out *unitTime) {
 	case l.MoE != nil:
 		var mf, mb passTime
 		u.experts(l, &mf, &mb)
-		share := 1.0
-		if c.Ledger.Profile.EarlyMoE || u.m.arch != archBlackwell {
-			share = u.m.Calibration.EarlyMoE
+		share := u.m.Calibration.RoutedApart
+		if u.routed == RoutedFused {
+			share = 1
 		}
-		f.add(&mf, share)
-		b.add(&mb, share)
-		f.kernels += mf.kernels
-		b.kernels += mb.kernels
+		f.addRouted(&mf, share)
+		b.addRouted(&mb, share)
 	case l.FFN != nil:
 		last = u.ffn(l.FFN, float64(c.Ledger.Model.Hidden), f, b, 1)
 		if u.r.Dropout > 0 || l.PostFFNNorm.Kind != arch.NoNorm {
@@ -143,6 +157,10 @@ func (c *Compiled) layer(u *unitContext, section int, out *unitTime) {
 	}
 	f.tp = float64(times * u.tpExposed() * u.tensorParallel(d))
 	b.tp = f.tp
+	if u.hidden {
+		busy := f.matmul + f.attention + f.elementwise + b.matmul + b.attention + b.elementwise
+		f.ep, b.ep = 0, overlapped(busy, f.ep+b.ep)-busy
+	}
 	if cs.fixed.token > 0 { // frozen weights have no gradient of their own
 		b.matmul -= float64(f.matmul * cs.fixed.token / cs.flops.token)
 	}
@@ -231,6 +249,9 @@ func (u *unitContext) attention(l *arch.Layer, cs *compiledSection, f, b *passTi
 		return
 	}
 	work := u.tokens * (float64(width*span) + float64(cs.flops.square/t*float64(u.x.Context)))
+	if u.routed == RoutedFused && l.MoE != nil {
+		work /= u.m.Calibration.AttentionFP8
+	}
 	f.attention += u.fused(work, 2*span, a, false)
 	b.attention += u.fused(work, 2*span, a, true)
 	if p.CP > 1 {
@@ -314,6 +335,10 @@ func (u *unitContext) experts(l *arch.Layer, f, b *passTime) {
 	// Rows of one expert are padded to tiles: half a tile is lost on average.
 	const tile = 128
 	padded := routed + float64(experts*(tile/2))
+	if u.routed == RoutedDropless {
+		f.host += u.stack.RoutedHost
+		b.host += u.stack.RoutedHost
+	}
 	var gf, gb passTime
 	u.linear(&gf, &gb, padded, n, d, true)
 	u.linear(&gf, &gb, padded, d, width, true)
@@ -328,8 +353,11 @@ func (u *unitContext) experts(l *arch.Layer, f, b *passTime) {
 	u.stream(f, routed*d, 4)
 	u.stream(b, routed*d, 4)
 	dispatch := u.m.exchange(u.ep, u.bytes*routed/etp*d, float64(x.TopK))
-	f.ep += float64(2 * u.stack.EPExposed * dispatch)
-	b.ep += float64(2 * u.stack.EPExposed * dispatch)
+	if !u.hidden {
+		dispatch *= u.stack.EPExposed
+	}
+	f.ep += 2 * dispatch
+	b.ep += 2 * dispatch
 	if p.ETP > 1 {
 		etpGroup := group{p.ETP, 1}
 		f.tp += float64(u.stack.TPExposed * 2 * u.m.gather(etpGroup, u.bytes*routed*d))
@@ -376,6 +404,7 @@ func (u *unitContext) repeat(cs *compiledSection, f, b *passTime, last float64) 
 		b.cp += float64(u.again * f.cp)
 		b.ep += float64(u.again * f.ep)
 		b.kernels += float64(u.again * f.kernels)
+		b.host += float64(u.again * f.host)
 	case RecomputeSelective:
 		if u.stack.Operations {
 			// torchtitan keeps every second matrix product and the attention output.
@@ -397,7 +426,11 @@ func (u *unitContext) repeat(cs *compiledSection, f, b *passTime, last float64) 
 func (u *unitContext) host(f, b *passTime) {
 	for _, p := range [...]*passTime{f, b} {
 		busy := p.device() + float64(p.kernels*kernelGap)
-		p.launch = overlapped(busy, float64(p.kernels*u.stack.Launch)) - p.device()
+		host := float64(p.kernels*u.stack.Launch) + p.host
+		if u.routed == RoutedFused {
+			host = 0 // one graph for the step
+		}
+		p.launch = overlapped(busy, host) - p.device()
 	}
 }
 

@@ -23,7 +23,7 @@ func machine(t require.TestingT, gpu, recipe string) *Machine {
 }
 
 func TestTimeProperties(t *testing.T) {
-	machines := []*Machine{machine(t, "a100-sxm-80gb", "bf16-mixed"), machine(t, "h100-sxm", "fp8-mixed"), machine(t, "gb200", "nvfp4-mixed"), machine(t, "mi300x", "bf16-mixed"), machine(t, "l40s", "bf16-mixed")}
+	machines := []*Machine{machine(t, "a100-sxm-80gb", "bf16-mixed"), machine(t, "h100-sxm", "fp8-mixed"), machine(t, "gb200", "nvfp4-mixed"), machine(t, "b200-sxm", "mxfp8-mixed"), machine(t, "mi300x", "bf16-mixed"), machine(t, "l40s", "bf16-mixed")}
 	rapid.Check(t, func(t *rapid.T) {
 		c, k, _ := drawCase(t)
 		m := rapid.SampledFrom(machines).Draw(t, "machine")

@@ -2,7 +2,7 @@ package results
 
 // SchemaVersion is the version of the row schema. It is part of a dataset's run
 // id and changes whenever a column is added, removed, renamed or redefined.
-const SchemaVersion = 4
+const SchemaVersion = 5
 
 // Status says what became of a case.
 const (
@@ -37,6 +37,7 @@ type Row struct {
 	Recompute   string `parquet:"recompute,dict" unit:"name" doc:"activation recomputation: none, selective (with its modules), full (with its method and layers) or every:N"`
 	Attention   string `parquet:"attention,dict" unit:"name" doc:"attention kernel"`
 	Loss        string `parquet:"loss,dict" unit:"name" doc:"loss kernel"`
+	MoE         string `parquet:"moe,dict" unit:"name" doc:"how routed layers run: auto (as NVIDIA's recipes for the profile and accelerator), dropless, capacity, graphed or fused"`
 	Trainable   string `parquet:"trainable,dict" unit:"name" doc:"which parameters are trained: all, lora:RANK:TARGETS or freeze:PARTS"`
 	Offload     string `parquet:"offload,dict" unit:"name" doc:"what lives in the host's memory: none, optimizer, parameters, activations"`
 	Compiled    bool   `parquet:"compile" unit:"flag" doc:"compiled layers"`

@@ -111,6 +111,11 @@ func schedule(name string) (string, error) {
 	return s.String(), err
 }
 
+func routed(name string) (string, error) {
+	r, err := accounting.ParseRouted(name)
+	return r.String(), err
+}
+
 func loss(name string) (string, error) {
 	l, err := accounting.ParseLoss(name)
 	return l.String(), err

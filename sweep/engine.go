@@ -129,7 +129,7 @@ func (e *engine) kernel(key kernelKey) (*kernel, error) {
 	c, err := accounting.Options{
 		Model: model, Profile: text(axProfile), Recipe: text(axRecipe), Optimizer: text(axOptimizer),
 		Attention: text(axAttention), Recompute: text(axRecompute), Loss: text(axLoss), Dropout: text(axDropout),
-		Trainable: text(axTrainable), Offload: text(axOffload), Compile: text(axCompile) == "true", OptimizerInBackward: text(axInBackward) == "true",
+		Trainable: text(axTrainable), Offload: text(axOffload), Compile: text(axCompile) == "true", OptimizerInBackward: text(axInBackward) == "true", MoE: text(axMoE),
 	}.Resolve()
 	if err != nil {
 		return nil, err

@@ -144,6 +144,7 @@ func (b *specBuilder) models() {
 		{"attention", func(c *accounting.Case) string { return c.Recipe.Attention.String() }},
 		{"recompute", func(c *accounting.Case) string { return c.Recipe.Recompute.String() }},
 		{"loss", func(c *accounting.Case) string { return c.Recipe.Loss.String() }},
+		{"moe", func(c *accounting.Case) string { return c.Recipe.Routed.String() }},
 	} {
 		b.derive(x.name, grids.String, b.modelNeeds(), b.ofModel(func(m *base, _ []grids.Value) (grids.Value, error) {
 			return grids.StringValue(x.of(m.given)), nil

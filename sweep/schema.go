@@ -76,6 +76,7 @@ var fields = []field{
 	{path: "grid.profile", doc: "framework profile", decode: named("profile", profile)},
 	{path: "grid.optimizer", doc: "optimizer", decode: named("optimizer", optimizer)},
 	{path: "grid.loss", doc: "eager, fused, chunked", decode: named("loss", loss)},
+	{path: "grid.moe", doc: "how routed layers run: " + strings.Join(accounting.RoutedNames(), ", "), decode: named("moe", routed)},
 	{path: "grid.dropout", doc: "dropout probability", decode: (*decoder).fractions},
 	{path: "grid.trainable", doc: "all, lora:16:q_proj+v_proj, freeze:embedding+head", decode: named("trainable", trainable)},
 	{path: "grid.offload", doc: "none, optimizer, parameters, activations, or some joined by +", decode: named("offload", offload)},

@@ -68,6 +68,7 @@ func explainWords(model string, c *accounting.CaseFields) []string {
 	name("attention", c.Attention, "")
 	name("recompute", c.Recompute, "")
 	name("loss", c.Loss, "")
+	name("moe", c.MoE, accounting.RoutedAuto.String())
 	if c.Dropout > 0 {
 		add("dropout", c.Dropout)
 	}

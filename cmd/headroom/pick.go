@@ -146,6 +146,7 @@ func (f *pickFlags) register(cmd *cobra.Command) {
 	p.StringVar(&r.opt.Optimizer, "optimizer", "", "`OPTIMIZER`: "+strings.Join(accounting.OptimizerNames(), ", "))
 	p.StringVar(&r.opt.Attention, "attention", "", "attention `KERNEL`: flash or unfused")
 	p.StringVar(&r.opt.Loss, "loss", "", "loss `KERNEL`: eager, fused or chunked")
+	p.StringVar(&r.opt.MoE, "moe", "", "how routed layers run: `PATH` "+strings.Join(accounting.RoutedNames(), ", "))
 	p.StringVar(&r.opt.Dropout, "dropout", "", "dropout probability `P`")
 	p.StringSliceVar(&f.recompute, "recompute", nil, "try only these `MODES`: none, selective, full")
 	p.Var(&r.mb, "micro-batch", "only this micro-batch")
@@ -169,6 +170,7 @@ func (f *pickFlags) register(cmd *cobra.Command) {
 	fixed(cmd, "attention", accounting.AttentionNames()...)
 	fixed(cmd, "recompute", "none", "selective", "full")
 	fixed(cmd, "loss", "eager", "fused", "chunked")
+	fixed(cmd, "moe", accounting.RoutedNames()...)
 	fixed(cmd, "zero", "0", "1", "2", "3")
 }
 

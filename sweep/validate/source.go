@@ -45,10 +45,6 @@ type Source struct {
 	RecomputeSharded bool
 	// GlobalBatch is that of its configurations, where a row does not say.
 	GlobalBatch int64
-	// Reduce16: gradients are kept and reduced in 16 bits (grad_reduce_in_fp32 = False in
-	// the performance recipes of NeMo and Megatron-Bridge, grad_sync_dtype: bf16 in those
-	// of NeMo 1).
-	Reduce16 bool
 	// ReduceLast: gradients are kept whole until the last micro-batch.
 	ReduceLast bool
 	// Blocking: its scripts do not ask for --tp-comm-overlap.
@@ -60,6 +56,8 @@ type Source struct {
 	Loose string
 	// LooseTime is the same for time alone.
 	LooseTime string
+	// TokenDrop says that its recipes give every expert the same number of tokens.
+	TokenDrop bool
 	// Compile says that a compiler (XLA) fuses all of its operations, or that it trains
 	// with fused kernels where the profile has single operations.
 	Compile bool
@@ -87,6 +85,9 @@ type Source struct {
 	// the catalog's part has a mesh.
 	Switch map[string]bool
 }
+
+// grad16 are the recipes with gradients kept and reduced in 16 bits.
+var grad16 = map[string]string{"bf16": "bf16-mixed-grad16", "fp8": "fp8-mixed-grad16", "mxfp8": "mxfp8-mixed-grad16", "nvfp4": "nvfp4-mixed-grad16"}
 
 // sources is searched in order; the last one stands for everything else.
 var sources = []Source{
@@ -165,20 +166,27 @@ var sources = []Source{
 		Name: "automodel", match: []string{"automodel"}, Profile: "fsdp2", Sharded: true, Compile: true, Memory: Device, Convention: accounting.Causal,
 	},
 	{Name: "megatron-moe", match: []string{"modelzoo", "model-zoo", "megatron-moe"}, Profile: "megatron", Memory: Device, Convention: accounting.Causal},
-	{Name: "megatron-bridge", match: []string{"megatron-bridge"}, Loss: "fused", Profile: "megatron", Memory: Device, Convention: accounting.Causal, Reduce16: true},
+	{
+		// scripts/performance/utils/overrides.py (from 26.08 on perf_recipes/_common.py):
+		// cross_entropy_fusion_impl "te", grad_reduce_in_fp32 off.
+		Name: "megatron-bridge", match: []string{"megatron-bridge"}, Profile: "megatron", Memory: Device, Loss: "fused", Convention: accounting.Causal, Recipe: grad16,
+	},
 	{
 		// maxtext/configure.sh of the benchmarks: FSDP over up to 128 GPUs and remat_policy
 		// save_qkv_proj, which recomputes all but one product of a layer.
 		Name: "maxtext", match: []string{"maxtext", "paxml"}, Profile: "fsdp2", Sharded: true, Compile: true, Memory: Device, Convention: accounting.FullSquare,
 		DefaultRecompute: "full",
 	},
-	{Name: "dgxc-2025", match: []string{"dgxc-benchmarking v25.05", "grok"}, Loss: "fused", Profile: "megatron", Memory: Device, Convention: accounting.Causal, Reduce16: true},
+	// NeMo 2: MegatronTokenDropCallback in scripts/performance/llm/pretrain_deepseek_v3.py
+	// (USE_TOKEN_DROP) and in nemo/collections/llm/recipes/mixtral_8x7b.py; its recipes
+	// reduce gradients in 16 bits, as NeMo 1's (grad_sync_dtype: bf16).
+	{Name: "dgxc-2025", match: []string{"dgxc-benchmarking v25.05", "grok"}, Loss: "fused", Profile: "megatron", TokenDrop: true, Recipe: grad16, Memory: Device, Convention: accounting.Causal},
 	// NeMo Megatron before Korthikanti et al. 2022 kept nothing but layer inputs. The
 	// figures of 23.05 are those of 23.04, whose recipes leave Transformer Engine, and
 	// with it fused attention, off (launcher_scripts/conf/training/gpt3/5b.yaml).
 	{Name: "nemo-2022-02", match: []string{"release 2022-02"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, DefaultRecompute: "full", Unfused: true, Dropout: true},
 	{Name: "nemo-23.05", match: []string{"release 2022-07", "release 23.05"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Unfused: true, Dropout: true},
-	{Name: "nemo", match: []string{"dgxc-benchmarking", "nvidia/nemo", "nemo-framework"}, Loss: "fused", Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Reduce16: true},
+	{Name: "nemo", match: []string{"dgxc-benchmarking", "nvidia/nemo", "nemo-framework"}, Loss: "fused", Profile: "megatron", TokenDrop: true, Recipe: grad16, Memory: Device, Convention: accounting.FullSquare},
 	{
 		// Megatron-DeepSpeed's own papers and examples: TFLOPS with recompute, as bigscience's.
 		Name: "megatron-deepspeed", match: []string{"megatron-deepspeed", "megatron-turing", "mt-nlg", "mtnlg"}, Profile: "megatron-deepspeed", Memory: Device,
@@ -195,7 +203,7 @@ var sources = []Source{
 		Recipe: map[string]string{"bf16": "bf16-pure"},
 	},
 	// train_llama3_8b_h100_fp8.sh: --grad-reduce-in-bf16, --cross-entropy-loss-fusion.
-	{Name: "megatron-lm llama", match: []string{"megatron-lm examples/llama"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Loss: "fused", Reduce16: true},
+	{Name: "megatron-lm llama", match: []string{"megatron-lm examples/llama"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Loss: "fused", Recipe: grad16},
 	{Name: "megatron-lm", match: []string{"megatron-lm"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare},
 	{Name: "llm.c", match: []string{"llm.c"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare},
 	{

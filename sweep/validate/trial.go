@@ -105,9 +105,6 @@ func (m *Measurement) Trial() (*Trial, error) {
 		assume("the network is the one its notes name: %g Gbit/s a GPU", t.Network*8e-9)
 	}
 	o.Compile = s.Compile || m.compiled()
-	if s.Reduce16 {
-		o.Reduce = accounting.BF16
-	}
 	o.Context = m.Context
 	o.Optimizer = optimizer(m.Optimizer, assume)
 	o.Attention = m.attention(s, assume)
@@ -125,6 +122,7 @@ func (m *Measurement) Trial() (*Trial, error) {
 	if strings.Contains(m.Notes, `"cross-entropy-loss-fusion": true`) {
 		o.Loss = "fused"
 	}
+	o.MoE = m.routedPath(s)
 	if s.Dropout {
 		o.Dropout = "0.1"
 	}
@@ -182,6 +180,18 @@ func (m *Measurement) megatron(routed bool) string {
 		return "megatron-2025"
 	}
 	return "megatron"
+}
+
+// routedPath is how the run's recipe computes routed layers, where it differs from
+// what Megatron-Bridge's do with most models.
+func (m *Measurement) routedPath(s *Source) string {
+	switch {
+	case s.TokenDrop || strings.Contains(m.Notes, "tokendrop"):
+		return "capacity"
+	case m.Optimizer == "muon": // perf_recipes/kimi: without the fused grouped MLP, overlap and full graphs
+		return "dropless"
+	}
+	return ""
 }
 
 var releaseNote = regexp.MustCompile(`release (\d\d\.\d\d)`)
