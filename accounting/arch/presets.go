@@ -80,7 +80,7 @@ var catalog = sync.OnceValue(func() []Preset {
 func Presets() []Preset { return slices.Clone(catalog()) }
 
 // Lookup finds a preset by a forgiving name: case, spaces, dots for dashes, the
-// organisation before the slash and the usual suffixes do not matter. An
+// organisation before the slash, the usual suffixes and sizes that agree do not matter. An
 // unknown name gives an [UnknownModelError] with the nearest ones.
 func Lookup(name string, opt Options) (*Model, error) {
 	p, ok := find(name)
@@ -151,7 +151,7 @@ func find(name string) (Preset, bool) {
 		}
 		return catalog()[i], true
 	}
-	return Preset{}, false
+	return findFamily(name)
 }
 
 func lastPart(name string) string { return name[strings.LastIndexByte(name, '/')+1:] }

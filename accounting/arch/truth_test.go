@@ -86,6 +86,12 @@ func TestLookupForgives(t *testing.T) {
 	f("gemma3-27b", "gemma-3-27b-text")
 	f("DeepSeekV3", "deepseek-v3")
 	f("DeepSeekV2-Lite", "deepseek-v2-lite")
+	f("DeepSeek-V3-671B", "deepseek-v3")
+	f("Llama4 Maverick", "llama-4-maverick-text")
+	f("Llama-4-Maverick-17B-128E-Instruct", "llama-4-maverick-text")
+	f("Llama4-Maverick-400B", "llama-4-maverick-text")
+	f("Qwen3-235B", "qwen3-235b-a22b")
+	f("qwen1.5_moe", "qwen1.5-moe-a2.7b")
 }
 
 // Forgiving goes as far as no two models of different sizes become one.
@@ -112,6 +118,9 @@ func TestLookupSuggests(t *testing.T) {
 		require.EqualError(t, err, want)
 	}
 	f("llama-3.1-8c", `no model is called "llama-3.1-8c"; the nearest are llama-3.1-8b`)
+	f("DeepSeek-V2-16B", `no model is called "DeepSeek-V2-16B"; the nearest are deepseek-v2`)
+	f("qwen2.5-8b", `no model is called "qwen2.5-8b"; the nearest are qwen2.5-3b, qwen2.5-7b`)
+	f("gpt-oss", `no model is called "gpt-oss"; the nearest are gpt-oss-20b, gpt-oss-120b`)
 	f("zzzzzzzzzzzzzzz", `no model is called "zzzzzzzzzzzzzzz"`)
 }
 
