@@ -17,7 +17,8 @@ const (
 	// nvte_multi_tensor_gemm).
 	RoutedDropless
 	// RoutedCapacity: every expert computes equally many rows, so that the host knows
-	// the sizes (--moe-expert-capacity-factor 1 --moe-pad-expert-input-to-capacity).
+	// the sizes (--moe-expert-capacity-factor 1 --moe-pad-expert-input-to-capacity). Each
+	// copy of a token is sent apart: MoEFlexTokenDispatcher refuses capacities.
 	RoutedCapacity
 	// RoutedGraphed is dropless with attention, router and the dispatcher's
 	// preprocessing captured in CUDA graphs (--cuda-graph-impl transformer_engine

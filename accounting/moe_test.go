@@ -80,3 +80,13 @@ func TestExchangeAcrossDomainsIsOverlapped(t *testing.T) {
 	}
 	require.Less(t, f(2).EPCommSeconds, f(1).EPCommSeconds)
 }
+
+// With capacities each copy of a token is sent apart (MoEFlexTokenDispatcher refuses
+// --moe-pad-expert-input-to-capacity).
+func TestCapacitySendsCopies(t *testing.T) {
+	f := func(path string) float64 {
+		out, _ := moeTime(t, "h100-sxm", "bf16-mixed", Options{MoE: path, EP: 16, DP: 16})
+		return out.EPCommSeconds
+	}
+	require.Greater(t, f("capacity"), 1.5*f("dropless"))
+}

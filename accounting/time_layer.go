@@ -352,7 +352,11 @@ func (u *unitContext) experts(l *arch.Layer, f, b *passTime) {
 	// Tokens are permuted by expert and back: each a read and a write.
 	u.stream(f, routed*d, 4)
 	u.stream(b, routed*d, 4)
-	dispatch := u.m.exchange(u.ep, u.bytes*routed/etp*d, float64(x.TopK))
+	copies := float64(x.TopK)
+	if u.routed == RoutedCapacity {
+		copies = 1 // the dispatchers that send a token once do not know capacities
+	}
+	dispatch := u.m.exchange(u.ep, u.bytes*routed/etp*d, copies)
 	if !u.hidden {
 		dispatch *= u.stack.EPExposed
 	}

@@ -186,7 +186,11 @@ func (m *Measurement) megatron(routed bool) string {
 // what Megatron-Bridge's do with most models.
 func (m *Measurement) routedPath(s *Source) string {
 	switch {
-	case s.TokenDrop || strings.Contains(m.Notes, "tokendrop"):
+	case strings.Contains(m.Notes, "tokendrop"):
+		return "capacity"
+	case s.TokenDrop && m.EP > gpusPerNode && strings.HasPrefix(m.GPU, "H"): // DeepEP, which only Hopper had
+		return "dropless"
+	case s.TokenDrop:
 		return "capacity"
 	case m.Optimizer == "muon": // perf_recipes/kimi: without the fused grouped MLP, overlap and full graphs
 		return "dropless"
