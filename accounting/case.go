@@ -187,7 +187,7 @@ func (o Options) Resolve() (*Case, error) {
 	}
 	p.ETP = o.ETP
 	if p.ETP == 0 {
-		p.ETP = p.DefaultETP()
+		p.ETP = p.DefaultETP(c.Profile)
 	}
 	p.SP = c.Profile.SP && p.TP > 1
 	if o.SP != nil {

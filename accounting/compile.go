@@ -78,11 +78,12 @@ type paramShape struct {
 // A term is coef·Bᵇ·Sˢ bytes, cut by shard. A vocabulary-parallel term holds
 // the bytes of one vocabulary row.
 type term struct {
-	coef  int64
-	b, s  uint8
-	shard Shard
-	when  When
-	parts int64 // only one of so many parts exists at a time, 1 = whole
+	coef    int64
+	b, s    uint8
+	shard   Shard
+	limited bool  // when says something
+	parts   int64 // only one of so many parts exists at a time, 1 = whole
+	when    When
 }
 
 // Compile folds a ledger. It returns [ErrOverflow] for a model whose counts do
@@ -144,10 +145,16 @@ func Compile(l *Ledger) (*Compiled, error) {
 
 // spread is some number that follows from the section's terms.
 func (cs *compiledSection) spread() (h uint64) {
-	for _, terms := range [...][]term{cs.saved, cs.headIn, cs.logits, cs.work[0], cs.work[1], cs.work[2], cs.work[3]} {
+	add := func(terms []term) {
 		for i := range terms {
 			h = h*1099511628211 + uint64(terms[i].coef)
 		}
+	}
+	add(cs.saved)
+	add(cs.headIn)
+	add(cs.logits)
+	for _, terms := range cs.work {
+		add(terms)
 	}
 	return h
 }
@@ -293,7 +300,7 @@ func (cs *compiledSection) addWeight(l *Ledger, s *Section, w *Tensor) error {
 // addTerms folds the size of one saved tensor into polynomial terms of B and S.
 func addTerms(into *[]term, s *Section, t *Tensor) error {
 	for _, m := range t.Bytes() {
-		k := term{b: m.Pow[SymB], s: m.Pow[SymS], shard: t.Shard, when: t.When}
+		k := term{b: m.Pow[SymB], s: m.Pow[SymS], shard: t.Shard, when: t.When, limited: t.When != (When{})}
 		m.Pow[SymB], m.Pow[SymS] = 0, 0
 		coef, err := m.Eval(&s.Values)
 		if err != nil {

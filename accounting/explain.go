@@ -230,7 +230,7 @@ func (c *Case) memoryFields(m *Memory) MemoryFields {
 // A model with layers of one kind has a line "layer"; of several kinds, a line for
 // each and "layer" for the most frequent one.
 func (c *Compiled) algebra(x *Setting) map[string]string {
-	l := c.Ledger.At(x.MicroBatch, x.Context, x.Plan.TP)
+	l := c.Ledger.At(x.MicroBatch, x.Context, &x.Plan)
 	out := map[string]string{}
 	p := &l.Recipe.Precision
 	state := p.WeightBytes + p.GradientBytes + p.MasterBytes + l.Recipe.Optimizer.MatrixMoments*p.MomentBytes
@@ -290,7 +290,7 @@ func (c *Compiled) algebra(x *Setting) map[string]string {
 }
 
 func (c *Case) rows(k *Compiled, tensors bool) ([]LedgerRow, error) {
-	l := k.Ledger.At(c.Setting.MicroBatch, c.Setting.Context, c.Setting.Plan.TP)
+	l := k.Ledger.At(c.Setting.MicroBatch, c.Setting.Context, &c.Setting.Plan)
 	p := &c.Recipe.Precision
 	moments := c.Recipe.Optimizer.MatrixMoments * p.MomentBytes
 	var out []LedgerRow

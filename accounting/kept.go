@@ -20,7 +20,7 @@ func (c *Case) Kept() ([]Kept, error) {
 		return nil, err
 	}
 	x := &c.Setting
-	l := k.Ledger.At(x.MicroBatch, x.Context, x.Plan.TP)
+	l := k.Ledger.At(x.MicroBatch, x.Context, &x.Plan)
 	var out []Kept
 	for i := range l.Sections {
 		s := &l.Sections[i]

@@ -180,8 +180,9 @@ func NewLedger(m *arch.Model, r Recipe, p *Profile) *Ledger {
 }
 
 // At returns the ledger as it is for micro-batches of b sequences of s tokens on
-// tp tensor-parallel ranks: without the saved tensors that do not exist at that size.
-func (l *Ledger) At(b, s, tp int64) *Ledger {
+// a rank of a plan: without the saved tensors that do
+// not exist at that size.
+func (l *Ledger) At(b, s int64, p *Plan) *Ledger {
 	out := *l
 	out.Sections = slices.Clone(l.Sections)
 	for i := range out.Sections {
@@ -189,7 +190,7 @@ func (l *Ledger) At(b, s, tp int64) *Ledger {
 		sec.Components = slices.Clone(sec.Components)
 		for j := range sec.Components {
 			c := &sec.Components[j]
-			c.Saved = slices.DeleteFunc(slices.Clone(c.Saved), func(t Tensor) bool { return !t.When.Holds(b, s, tp) })
+			c.Saved = slices.DeleteFunc(slices.Clone(c.Saved), func(t Tensor) bool { return !t.When.Holds(b, s, p.TP, p.EP) })
 		}
 	}
 	return &out

@@ -1,5 +1,7 @@
 package accounting
 
+import "slices"
+
 // A moment is what one rank holds at one point of a PyTorch step beside its
 // weights, in bytes.
 type moment struct {
@@ -172,8 +174,12 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 	// (torchtitan does every 50 steps); counted is the second step. Its backward ends
 	// FSDP2's record of the order of layers, without which none is gathered ahead.
 	left := int64(0)
+	gatheredTokens := hidden // gathered from sequence parallelism
+	if p.SP {
+		gatheredTokens *= p.TP
+	}
 	if chunked && rules.operations {
-		left = micro * hidden
+		left = micro * gatheredTokens
 		if !x.FirstStep {
 			left *= 2
 		}
@@ -222,11 +228,11 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 		}
 		layers -= here
 		if k == count-1 && last {
-			turn := moment{phase: PhaseLoss, gradients: held, moments: during, kept: saved + max(left-hidden, 0), reducing: whole, gathered: below(layers + here)}
+			turn := moment{phase: PhaseLoss, gradients: held, moments: during, kept: saved + max(left-gatheredTokens, 0), reducing: whole, gathered: below(layers + here)}
 			if !apart && full { // the last layer stays gathered from forward to backward
 				turn.gathered += here * compute
 			}
-			if err := c.headMoments(&w, turn, g, buffer(next), hidden); err != nil {
+			if err := c.headMoments(&w, turn, g, buffer(next), hidden, gatheredTokens); err != nil {
 				return err
 			}
 			saved -= st.costs[len(c.sections)-1].saved // the final norm is done
@@ -239,6 +245,9 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 		between.gathered = gathered(root) + gathered(here) + below(layers)
 		if k < count-1 || !last || apart {
 			between.gathered += buffer(here)
+		}
+		if rules.operations && c.cutsInside(p) {
+			between.work += gathered(cost.expert) // each is put together out of its parts
 		}
 		w.see(between)
 		inside := at(PhaseBackward)
@@ -262,7 +271,7 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 	look := at(PhaseEnd)
 	look.work += hidden
 	previous = 0
-	c.endMoments(&w, look, at(PhaseEnd), g, last)
+	c.endMoments(&w, look, at(PhaseEnd), g, hidden, last)
 	update := moment{phase: PhaseOptimizer, gradients: gradientBytes(trained, trainedShard), moments: moments, kept: left}
 	if r.Foreach && r.Optimizer.MatrixMoments > 1 {
 		update.work = updated * prec.MomentBytes // the root of the second moment
@@ -297,8 +306,9 @@ func (g *headGroups) embedding() int64 {
 }
 
 // headMoments weighs the loss and the head's backward; turn is what else is held
-// then, next the buffer in which the layer below the last is gathered ahead.
-func (c *Compiled) headMoments(w *walk, turn moment, g headGroups, next, hidden int64) error {
+// then, next the buffer in which the layer below the last is gathered ahead, hidden
+// the gradient of the residual stream and tokens the same of gathered tokens.
+func (c *Compiled) headMoments(w *walk, turn moment, g headGroups, next, hidden, tokens int64) error {
 	st := w.st
 	prec := &c.Ledger.Recipe.Precision
 	compute := prec.Compute.Bytes()
@@ -324,9 +334,9 @@ func (c *Compiled) headMoments(w *walk, turn moment, g headGroups, next, hidden 
 		const chunks = 8
 		copied := int64(0)
 		if st.x.MicroBatch > 1 {
-			copied = hidden // chunks of several sequences are copies
+			copied = tokens // chunks of several sequences are copies
 		}
-		gathers := hidden / compute * FP32.Bytes() // the input's gradient, in fp32
+		gathers := tokens / compute * FP32.Bytes() // the input's gradient, in fp32
 		logProbabilities := (st.lossWork - copied - gathers) / 3
 		loss.kept += copied
 		loss.logits = st.headIn + gathers + gradient16
@@ -341,7 +351,7 @@ func (c *Compiled) headMoments(w *walk, turn moment, g headGroups, next, hidden 
 		loss.logitsWork = 2 * logProbabilities
 		w.see(loss)
 		if g.reduces {
-			reduce.logitsWork = hidden / chunks
+			reduce.logitsWork = tokens / chunks
 			reduce.work = shard + g.headGrad*g.reduceBytes
 			w.see(reduce)
 		}
@@ -407,11 +417,11 @@ func (c *Compiled) headMoments(w *walk, turn moment, g headGroups, next, hidden 
 
 // endMoments weighs the embedding's backward and then the reduction of the root
 // group or of the embedding's own; look and end are what else is held at either.
-func (c *Compiled) endMoments(w *walk, look, end moment, g headGroups, last bool) {
+func (c *Compiled) endMoments(w *walk, look, end moment, g headGroups, hidden int64, last bool) {
 	if !w.st.x.Plan.first(w.st.q) {
 		return
 	}
-	prec := &c.Ledger.Recipe.Precision
+	prec, rules := &c.Ledger.Recipe.Precision, &c.Ledger.Profile.memory
 	compute := prec.Compute.Bytes()
 	tied := c.Ledger.Model.Head.Tied && last
 	if !g.reduces {
@@ -436,6 +446,16 @@ func (c *Compiled) endMoments(w *walk, look, end moment, g headGroups, last bool
 	}
 	look.gathered = group * compute
 	look.work += g.tableGrad * compute
+	switch tp := w.st.x.Plan.TP; {
+	case tp == 1 || !rules.operations:
+	case g.apart:
+		look.work += (tp - 1) * hidden // of gathered tokens
+	default:
+		// DTensor makes the whole vocabulary's gradient, and copies its own rows out of it
+		// (torch/distributed/tensor/_ops/_embedding_ops.py) when those of tokens are gone.
+		look.work -= hidden
+		look.reducing += tp * g.tableGrad * compute
+	}
 	if tied && !g.chunked {
 		look.work += g.tableGrad * compute // the sum of the two gradients
 	}
@@ -446,6 +466,16 @@ func (c *Compiled) endMoments(w *walk, look, end moment, g headGroups, last bool
 		end.work += ceilDiv(reduced, w.st.ranks) * prec.GradientBytes
 	}
 	w.see(end)
+}
+
+// cutsInside says that FSDP2 cuts each expert's matrices, because there are more ranks
+// than experts (torchtitan/distributed/fsdp.py, apply_fsdp_to_decoder).
+func (c *Compiled) cutsInside(p *Plan) bool {
+	ranks := p.ShardRanks()
+	if p.EP > 1 {
+		ranks *= p.TP
+	}
+	return len(c.limits.experts) > 0 && ranks > slices.Max(c.limits.experts)
 }
 
 // hiddenBytes is the gradient of the residual stream of one micro-batch.

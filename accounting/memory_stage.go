@@ -1,5 +1,7 @@
 package accounting
 
+import "slices"
+
 // A sectionCost is what one section of the ledger costs on this rank, for one
 // micro-batch: computed once a case, whatever the number of stages.
 type sectionCost struct {
@@ -384,5 +386,5 @@ func widest(work *[numMoments][]term, b, s, vocabRows int64, d *[numShards]int64
 			return 0, err
 		}
 	}
-	return addChecked(sums[0], max(sums[1], sums[2], sums[3]))
+	return addChecked(sums[0], slices.Max(sums[1:]))
 }

@@ -77,6 +77,17 @@ func TestLoRAStates(t *testing.T) {
 	require.Greater(t, r.FLOPs.Model, whole.FLOPs.Model*2/3)
 }
 
+// torchtitan's expert parallelism takes the tensor-parallel ranks too.
+func TestWholeExperts(t *testing.T) {
+	m, err := arch.Dimensions{Hidden: 512, Layers: 2, Vocab: 1000, Heads: 8, FFN: 256, Experts: 16}.Model()
+	require.NoError(t, err)
+	for profile, want := range map[string]int64{"fsdp2": 1, "megatron": 2} {
+		c, err := Options{Model: m, Profile: profile, Context: 128, GPUs: 8, TP: 2, EP: 4}.Resolve()
+		require.NoError(t, err)
+		require.Equal(t, want, c.Setting.Plan.ETP, profile)
+	}
+}
+
 // A frozen body under a trained head keeps nothing in its layers and runs no
 // backward there.
 func TestFrozenBody(t *testing.T) {

@@ -50,8 +50,11 @@ func (p *Plan) ExpertShardRanks() int64 { return max(p.ExpertDP()/max(p.Replicas
 
 // DefaultETP is the expert-tensor-parallel size a plan without one gets:
 // Megatron's default, tp, where the experts then still fit into the block of
-// tp·cp·dp ranks, otherwise 1.
-func (p *Plan) DefaultETP() int64 {
+// tp·cp·dp ranks, otherwise 1; in torchtitan 1 with any expert parallelism.
+func (p *Plan) DefaultETP(of *Profile) int64 {
+	if p.EP > 1 && of.WholeExperts {
+		return 1
+	}
 	if p.EP > 0 && p.CP*p.DP%p.EP == 0 {
 		return p.TP
 	}

@@ -46,6 +46,9 @@ type Profile struct {
 	Offloads            Offload
 	OptimizerInBackward bool
 	Parallel            bool
+	// WholeExperts says that expert parallelism takes the tensor-parallel ranks too and
+	// leaves every expert whole.
+	WholeExperts bool
 	// passes is who wrote the operations between matrix products, for their time;
 	// nil = one fused kernel each.
 	passes *passes

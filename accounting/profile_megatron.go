@@ -94,7 +94,7 @@ func megatronSaved(m *arch.Model, r Recipe, s *Section, unfused bool) {
 	switch s.Role {
 	case RoleEmbedding:
 		s.keep("token_embedding", Tensor{Name: "tokens", Shape: []Expr{Prod(SymB), Prod(SymS)}, DType: Int64, Shard: Tokens, Source: core + "/../models/common/embeddings"})
-		s.keep("token_embedding", Tensor{Name: "outside_mask", Shape: []Expr{Prod(SymB), Prod(SymS)}, DType: Bool, Shard: Tokens, When: When{Parallel: true}, Source: core + "/../tensor_parallel/layers.py: VocabParallelEmbedding"})
+		s.keep("token_embedding", Tensor{Name: "outside_mask", Shape: []Expr{Prod(SymB), Prod(SymS)}, DType: Bool, Shard: Tokens, When: When{MinTP: 2}, Source: core + "/../tensor_parallel/layers.py: VocabParallelEmbedding"})
 		if width := rotaryWidth(m); r.Recompute.Mode == RecomputeFull && width > 0 {
 			// An argument of the checkpointed layers.
 			s.keep("token_embedding", Tensor{Name: "rotary_angles", Shape: []Expr{Prod(SymS), Int(width)}, DType: FP32, Shard: Tokens, Source: core + "/../models/common/embeddings/rotary_pos_embedding.py"})

@@ -170,7 +170,7 @@ func (c *Case) remedies(prefix string) ([]Remedy, error) {
 		if p.DP%n == 0 {
 			tp = append(tp, step{fmt.Sprintf("tp %d, dp %d", p.TP*n, p.DP/n), func(c *Case) {
 				c.Setting.Plan.TP, c.Setting.Plan.DP, c.Setting.Plan.SP = p.TP*n, p.DP/n, c.Profile.SP
-				c.Setting.Plan.ETP = c.Setting.Plan.DefaultETP()
+				c.Setting.Plan.ETP = c.Setting.Plan.DefaultETP(c.Profile)
 			}})
 			pp = append(pp, step{fmt.Sprintf("pp %d, dp %d", p.PP*n, p.DP/n), func(c *Case) { c.Setting.Plan.PP, c.Setting.Plan.DP = p.PP*n, p.DP/n }})
 		}

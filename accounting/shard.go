@@ -7,6 +7,7 @@ func divisors(p *Plan, g int64) (d [numShards]int64) {
 	d[Whole], d[ByTP], d[ByKV], d[ByVocab], d[ByExpert] = 1, p.TP, kv, 1, p.EP*p.ETP
 	d[Tokens], d[TokensSP], d[TokensTP], d[TokensKV], d[TokensVoc] = p.CP, p.CP, p.CP*p.TP, p.CP*kv, p.CP
 	d[TokensEP], d[TokensEPIn] = p.CP*p.TP, p.CP*max(p.TP/p.ETP, 1)
+	d[ByEP] = p.EP
 	if p.SP {
 		d[TokensSP] = p.CP * p.TP
 	}
@@ -31,7 +32,7 @@ func sumTerms(terms []term, b, s, vocabRows int64, d *[numShards]int64) (int64, 
 	var sum int64
 	for i := range terms {
 		t := &terms[i]
-		if !t.when.Holds(b, s, d[ByTP]) {
+		if t.limited && !t.when.Holds(b, s, d[ByTP], d[ByEP]) {
 			continue
 		}
 		x := t.coef

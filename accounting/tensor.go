@@ -45,13 +45,14 @@ const (
 	TokensVoc               // logits: ÷ cp, vocabulary rows padded and ÷ tp
 	TokensEP                // inside the routed experts, balanced: ÷ cp·tp (the width by expert-tp, the tokens by the rest)
 	TokensEPIn              // input or output of the routed experts: ÷ cp, ÷ tp/expert-tp
+	ByEP                    // ÷ ep alone
 	numShards
 )
 
 var shardText = [numShards]string{
 	Whole: "replicated", ByTP: "÷tp", ByKV: "÷min(tp,g)", ByVocab: "÷tp (vocabulary)", ByExpert: "÷ep",
 	Tokens: "÷cp", TokensSP: "÷cp, ÷tp with sp", TokensTP: "÷cp·tp", TokensKV: "÷cp·min(tp,g)",
-	TokensVoc: "÷cp·tp (vocabulary)", TokensEP: "÷cp·tp (experts)", TokensEPIn: "÷cp·tp/expert-tp (expert inputs)",
+	TokensVoc: "÷cp·tp (vocabulary)", TokensEP: "÷cp·tp (experts)", TokensEPIn: "÷cp·tp/expert-tp (expert inputs)", ByEP: "÷ep alone",
 }
 
 // String states the rule.
@@ -93,7 +94,7 @@ type Tensor struct {
 }
 
 // numMoments is one more than the largest Tensor.Moment.
-const numMoments = 4
+const numMoments = 7
 
 // When says at which micro-batches and contexts a saved tensor exists; the zero
 // value says always. Code takes another path where a batch is a single sequence
@@ -101,14 +102,14 @@ const numMoments = 4
 type When struct {
 	MaxBatch, MinBatch     int64 // 0 = no limit
 	MaxContext, MinContext int64 // 0 = no limit
-	Parallel               bool  // only where tensor parallelism cuts the model
-	MaxTP                  int64 // 0 = no limit
+	MaxTP, MinTP           int64 // 0 = no limit
+	MinEP                  int64
 }
 
-// Holds says whether b sequences of s tokens on tp tensor-parallel ranks are
-// within the limits.
-func (w When) Holds(b, s, tp int64) bool {
-	return b >= w.MinBatch && s >= w.MinContext && (tp > 1 || !w.Parallel) && (w.MaxTP == 0 || tp <= w.MaxTP) &&
+// Holds says whether b sequences of s tokens on tp tensor-parallel and ep
+// expert-parallel ranks are within the limits.
+func (w When) Holds(b, s, tp, ep int64) bool {
+	return b >= w.MinBatch && ep >= w.MinEP && s >= w.MinContext && tp >= w.MinTP && (w.MaxTP == 0 || tp <= w.MaxTP) &&
 		(w.MaxBatch == 0 || b <= w.MaxBatch) && (w.MaxContext == 0 || s <= w.MaxContext)
 }
 

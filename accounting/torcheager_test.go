@@ -24,7 +24,7 @@ func torchEagerTotal(t testing.TB, m *arch.Model, precision, attention string, d
 	require.NoError(t, err)
 	kernel, err := ParseAttention(attention)
 	require.NoError(t, err)
-	l := NewLedger(m, Recipe{Precision: p, Attention: kernel, Dropout: dropout, Optimizer: optimizers[0]}, &torchEagerProfile).At(b, s, 1)
+	l := NewLedger(m, Recipe{Precision: p, Attention: kernel, Dropout: dropout, Optimizer: optimizers[0]}, &torchEagerProfile).At(b, s, &SingleGPU)
 	for i := range l.Sections {
 		section := &l.Sections[i]
 		v := section.Values

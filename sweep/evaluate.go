@@ -236,7 +236,7 @@ func (v *evaluator) settle() accounting.Reason {
 	case x.GPUs == 0:
 		x.GPUs = p.DP * inner
 	}
-	p.ETP = p.DefaultETP()
+	p.ETP = p.DefaultETP(k.profile)
 	p.SP = k.profile.SP && p.TP > 1
 	if v.sp >= 0 {
 		p.SP = v.sp == 1

@@ -338,7 +338,7 @@ func (b *specBuilder) autoPlan() {
 		}
 		return divisors(e, func(e int64) bool {
 			p := accounting.Plan{TP: n[1], PP: n[2], VPP: 1, CP: n[3], EP: e, DP: n[0] / inner}
-			p.ETP = p.DefaultETP()
+			p.ETP = p.DefaultETP(x.checks.Ledger.Profile)
 			w := accounting.Workload{Context: 2 * n[3] * n[1], MicroBatch: 1, GlobalBatch: p.DP}
 			r := x.checks.Check(&w, &p, n[0])
 			return r == accounting.OK || r == accounting.ReasonContextPositions

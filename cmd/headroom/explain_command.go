@@ -41,7 +41,11 @@ func explainWords(model string, c *accounting.CaseFields) []string {
 	count("decoder-last-pipeline-num-layers", c.LastLayers, 0)
 	count("cp", c.CP, 1)
 	count("ep", c.EP, 1)
-	if c.ETP > 0 && c.ETP != (&accounting.Plan{TP: c.TP, CP: c.CP, EP: c.EP, DP: c.DP}).DefaultETP() {
+	profile, err := accounting.ParseProfile(c.Profile)
+	if err != nil {
+		profile = new(accounting.Profile)
+	}
+	if c.ETP > 0 && c.ETP != (&accounting.Plan{TP: c.TP, CP: c.CP, EP: c.EP, DP: c.DP}).DefaultETP(profile) {
 		add("etp", c.ETP)
 	}
 	count("dp-replicate", max(c.Replicas, 1), 1)

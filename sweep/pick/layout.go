@@ -46,7 +46,7 @@ func layouts(c *accounting.Compiled, base *accounting.Setting, want *accounting.
 							if want.SP != nil {
 								x.Plan.SP = *want.SP
 							}
-							x.Plan.ETP = x.Plan.DefaultETP()
+							x.Plan.ETP = x.Plan.DefaultETP(profile)
 							if want.ETP > 0 {
 								x.Plan.ETP = want.ETP
 							}

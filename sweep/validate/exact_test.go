@@ -57,6 +57,12 @@ func TestPeaksOfSteps(t *testing.T) {
 	within(t, "more_ddp_peaks.csv", 0.01)
 }
 
+// The same with tensor and sequence parallelism, mixtures of experts, expert
+// parallelism, head norms and latent attention.
+func TestPeaksOfParallelSteps(t *testing.T) {
+	require.Less(t, within(t, "more_fsdp_peaks_parallel.csv", 0.012)["peak_bytes"], 0.0002)
+}
+
 // What autograd keeps of 78 more published models, by
 // accounting/testdata/torcheager/saved_tensors.py: to the byte.
 func TestSavedOfMoreModels(t *testing.T) {

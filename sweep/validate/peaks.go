@@ -28,7 +28,7 @@ var peakTable = exactTable{
 	marks: []string{"peak_phase", "allgather_bytes", "reducescatter_bytes"},
 	needs: []string{"id", "hidden", "layers", "heads", "ffn", "vocab", "world", "strategy", "batch", "seq", "peak_bytes"},
 	columns: []string{
-		"split", "torch_version", "framework", "model", "kv_heads", "tied", "tp", "param_dtype", "reduce_dtype", "optimizer", "optimizer_impl",
+		"split", "torch_version", "framework", "model", "kv_heads", "head_dim", "experts", "topk", "shared_ffn", "qk_norm", "q_rank", "kv_rank", "nope", "rope", "v_dim", "tied", "tp", "ep", "param_dtype", "reduce_dtype", "optimizer", "optimizer_impl",
 		"recompute", "attention", "grad_accum", "iteration", "param_bytes", "grad_bytes", "optimizer_bytes", "activation_bytes", "temp_bytes",
 		"other_bytes", "note", "dp_replicate", "norm", "gqa", "loss", "params", "unsharded_param_bytes", "unsharded_grad_bytes", "after_forward_total_bytes",
 		"after_forward_activation_bytes", "before_backward_total_bytes", "step_end_total_bytes",
@@ -73,15 +73,20 @@ func peak(c *cells) (*accounting.Report, error) {
 	d := arch.Dimensions{
 		Name: c.text("model"), Hidden: c.count("hidden"), Layers: c.count("layers"), Vocab: c.count("vocab"), Heads: c.count("heads"), FFN: c.count("ffn"), Tied: &tied,
 	}
-	if c.text("kv_heads") != "" {
-		d.KVHeads = c.count("kv_heads")
+	for name, into := range map[string]*int64{"kv_heads": &d.KVHeads, "head_dim": &d.HeadDim, "experts": &d.Experts, "topk": &d.TopK, "shared_ffn": &d.SharedFFN} {
+		if c.text(name) != "" && c.text(name) != "0" {
+			*into = c.count(name)
+		}
+	}
+	if d.Experts == 0 {
+		d.TopK = 0
 	}
 	strategy := c.one("strategy", "fsdp2-full", "fsdp2-noreshard", "ddp")
 	zero := map[string]int64{"fsdp2-full": 3, "fsdp2-noreshard": 2, "ddp": 0}[strategy]
-	world, batch := c.count("world"), c.count("batch")
+	world, batch, tp := c.count("world"), c.count("batch"), c.orOne("tp")
 	norm := c.one("norm", "fused", "composite", "manual")
 	o := accounting.Options{
-		Context: c.count("seq"), MicroBatch: batch, GPUs: world, TP: c.orOne("tp"), GlobalBatch: batch * world * c.orOne("grad_accum"), ZeRO: &zero, Replicas: c.orOne("dp_replicate"),
+		Context: c.count("seq"), MicroBatch: batch, GPUs: world, TP: tp, EP: c.orOne("ep"), GlobalBatch: batch * (world / max(tp, 1)) * c.orOne("grad_accum"), ZeRO: &zero, Replicas: c.orOne("dp_replicate"),
 		Optimizer: c.one("optimizer", "adamw", "sgd"),
 		Recompute: map[string]string{"none": "none", "full": "full", "selective-op": "selective"}[c.one("recompute", "none", "full", "selective-op")],
 		Loss:      map[string]string{"full": "eager", "chunked": "chunked"}[c.one("loss", "full", "chunked")],
@@ -104,6 +109,16 @@ func peak(c *cells) (*accounting.Report, error) {
 	case zero == 0:
 		o.Recipe = "autocast" // as torchtitan applies DDP
 	}
+	headNorms := c.yes("qk_norm")
+	var latent arch.MLA
+	var valueDim int64
+	if c.text("kv_rank") != "" && c.text("kv_rank") != "0" {
+		latent = arch.MLA{KVRank: c.count("kv_rank"), NopeDim: c.count("nope"), RopeDim: c.count("rope")}
+		valueDim = c.count("v_dim")
+		if c.text("q_rank") != "0" {
+			latent.QRank = c.count("q_rank")
+		}
+	}
 	first := c.orOne("iteration") == 1
 	if c.err != nil {
 		return nil, c.err
@@ -111,6 +126,20 @@ func peak(c *cells) (*accounting.Report, error) {
 	var err error
 	if o.Model, err = d.Model(); err != nil {
 		return nil, err
+	}
+	if latent.KVRank > 0 {
+		for i := range o.Model.Kinds {
+			a := &o.Model.Kinds[i].Attention
+			mla := latent
+			mla.QNorm, mla.KVNorm = arch.NewNorm(arch.RMSNorm, mla.QRank), arch.NewNorm(arch.RMSNorm, mla.KVRank)
+			a.MLA, a.HeadDim, a.ValueDim, a.RotaryDim = &mla, mla.NopeDim+mla.RopeDim, valueDim, mla.RopeDim
+		}
+	}
+	if headNorms {
+		for i := range o.Model.Kinds {
+			a := &o.Model.Kinds[i].Attention
+			a.QNorm, a.KNorm = arch.NewNorm(arch.RMSNorm, a.HeadDim), arch.NewNorm(arch.RMSNorm, a.HeadDim)
+		}
 	}
 	_, r, err := evaluate(o, func(x *accounting.Setting) { x.FirstStep = first })
 	return r, err

@@ -119,7 +119,7 @@ func (t *Trial) fastest(e *Evaluation) (accounting.Setting, float64) {
 						continue
 					}
 					p.TP, p.PP, p.EP, p.DP = tp, pp, ep, x.GPUs/inner
-					p.ETP = p.DefaultETP()
+					p.ETP = p.DefaultETP(e.Case.Profile)
 					p.SP = p.SP || tp > 1 && given.Plan.TP == 1 && strings.HasPrefix(t.Options.Profile, "megatron")
 					x.MicroBatch = b
 					x.Machine = e.Machine

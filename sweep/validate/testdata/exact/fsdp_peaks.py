@@ -4,11 +4,14 @@
 Needs torch 2.15.0 and torchtitan 0.1.0 (the default) or 0.3.0 first on the path; no GPU. The frameworks' own
 model, activation checkpointing and wrapping run with torch's fake process group; torch's FSDPMemTracker follows
 every storage of rank 0. Autograd runs on fake CPU tensors, with attention, norms and block sizes as on CUDA.
+Tensor parallelism (--tp) is torchtitan's own plan with sequence and loss parallelism; mixtures of experts (--experts)
+and latent attention (--kv-rank) are torchtitan 0.3's modules on Llama's layout, with tokens in balance.
 
   fsdp_peaks.py --cases FILE > peaks.csv      one line of options a case
   fsdp_peaks.py --hidden 4096 ... --trace     every new maximum and every change of a big tensor
 """
 import argparse
+import contextlib
 import csv
 import functools
 import gc
@@ -32,6 +35,7 @@ from torch.distributed._tools import mem_tracker as mt
 from torch.distributed._tools.fsdp2_mem_tracker import FSDPMemTracker, _FSDPRefType
 from torch.distributed._tools.mem_tracker import MemTracker, _MemRefType
 from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor.parallel import loss_parallel
 from torch.testing._internal.distributed.fake_pg import FakeStore
 from torch.utils._python_dispatch import _disable_current_modes
 
@@ -88,6 +92,15 @@ def sdpa(q, k, v, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, en
     return ATEN._scaled_dot_product_flash_attention(q, k, v, dropout_p, is_causal, False, scale=scale)[0]
 
 
+def fused_norm(x, weight, eps):
+    from torch.distributed.tensor import DTensor
+
+    if isinstance(x, DTensor):  # each rank normalises its own tokens
+        w = weight.to_local() if isinstance(weight, DTensor) else weight
+        return DTensor.from_local(FusedNorm.apply(x.to_local(), w, eps), x.device_mesh, x.placements, run_check=False)
+    return FusedNorm.apply(x, weight, eps)
+
+
 def rms_norm(x, shape, weight=None, eps=None):
     return FusedNorm.apply(x, weight, eps)
 
@@ -131,7 +144,7 @@ def make_tracker(base, model, optim, args):
             out = []
             for st in list(self._WINFO.keys()):
                 w = self._WINFO[st][0]
-                if w.mem_consumed >= 1 << 20:
+                if w.mem_consumed >= LIVE:
                     out.append((w.reftype.value, w.mem_consumed / 2**20, self.made.get(st, "")))
             return sorted(out, key=lambda x: (x[0], x[2]))
 
@@ -158,7 +171,31 @@ def hide_shape_propagation(tracker_holder):
     setattr(sp.ShardingPropagator, name, quiet)
 
 
+LIVE = 1 << 20  # the smallest storage that --live lists
 HOLDER = [None]
+
+
+class Groups:
+    """Several FSDP groups of one module as the one that the tracker looks for."""
+
+    def __init__(self, groups):
+        self.__dict__["groups"] = groups
+
+    @property
+    def fsdp_params(self):
+        return [p for g in self.groups for p in g.fsdp_params]
+
+    def __getattr__(self, name):
+        return getattr(self.groups[0 if name == "pre_backward" else -1], name)
+
+    def __setattr__(self, name, value):
+        setattr(self.groups[0 if name == "pre_backward" else -1], name, value)
+
+
+def one_group():
+    from torch.distributed.fsdp._fully_shard._fsdp_state import FSDPState
+
+    FSDPState._fsdp_param_group = property(lambda self: None if not self._fsdp_param_groups else self._fsdp_param_groups[0] if len(self._fsdp_param_groups) == 1 else Groups(self._fsdp_param_groups))
 
 
 def build_010(a):
@@ -168,7 +205,7 @@ def build_010(a):
     nn.RMSNorm.forward = RMS_FORWARD
     tm.nn = nn
     if a.norm == "fused":
-        nn.RMSNorm.forward = lambda self, x: FusedNorm.apply(x, self.weight, self.eps)
+        nn.RMSNorm.forward = lambda self, x: fused_norm(x, self.weight, self.eps)
     elif a.norm == "manual":
         tm.nn = type("nn", (), dict(vars(nn)))
         tm.nn.RMSNorm = lambda dim, eps: ManualNorm(dim, eps)
@@ -193,6 +230,9 @@ def wrap_010(a, model):
 
     from torchtitan.models.llama3.infra import parallelize as par
 
+    if a.tp > 1:
+        mesh = init_device_mesh("cpu", (a.world // a.tp, a.tp), mesh_dim_names=("dp_shard", "tp"))
+        par.apply_tp(model, mesh["tp"], True, False, False)
     if a.recompute != "none":
         par.apply_ac(model, NS(mode="selective" if a.recompute == "selective-op" else "full", selective_ac_option="op"))
     if a.strategy == "ddp":
@@ -200,6 +240,8 @@ def wrap_010(a, model):
         return model, mesh
     if a.replicas > 1:
         mesh = init_device_mesh("cpu", (a.replicas, a.world // a.replicas), mesh_dim_names=("dp_replicate", "dp_shard"))
+    elif a.tp > 1:
+        mesh = mesh["dp_shard"]
     else:
         mesh = init_device_mesh("cpu", (a.world,), mesh_dim_names=("dp_shard",))
     dtype = {"bf16": torch.bfloat16, "fp32": torch.float32}
@@ -223,10 +265,12 @@ def build_030(a):
 
     nn.RMSNorm.forward = RMS_FORWARD
     if a.norm == "fused":
-        nn.RMSNorm.forward = lambda self, x: FusedNorm.apply(x, self.weight, self.eps)
+        nn.RMSNorm.forward = lambda self, x: fused_norm(x, self.weight, self.eps)
     F.scaled_dot_product_attention = sdpa
     # torchtitan 0.3 offers SDPA no more; its own class is still there and saves what varlen flash does.
-    cu.get_attention_config = l3.get_attention_config = lambda backend: ScaledDotProductAttention.Config()
+    import torchtitan.models.deepseek_v3 as ds
+
+    cu.get_attention_config = l3.get_attention_config = ds.get_attention_config = lambda backend: ScaledDotProductAttention.Config()
     c = l3.Llama3Model.Config(
         dim=a.hidden, vocab_size=a.vocab, enable_weight_tying=a.tied,
         tok_embeddings=Embedding.Config(num_embeddings=a.vocab, embedding_dim=a.hidden, param_init=l3._EMBEDDING_INIT),
@@ -237,23 +281,110 @@ def build_030(a):
             rope=ComplexRoPE.Config(dim=a.hidden // a.heads, max_seq_len=a.seq, theta=500000),
         ),
     )
+    if a.experts:
+        c.layers = moe_layers(a)
+    a.dims = None
+    if a.tp > 1 or a.ep > 1:
+        from torchtitan.distributed import ParallelDims
+        from torchtitan.models.common.decoder_sharding import set_decoder_sharding_config
+        from torchtitan.models.llama3.sharding import set_llama3_sharding_config
+        from torchtitan.models.qwen3.sharding import set_qwen3_sharding_config
+        from torchtitan.distributed import utils as du
+
+        a.dims = ParallelDims(dp_replicate=a.replicas, dp_shard=a.world // a.tp // a.replicas, cp=1, tp=a.tp, pp=1, ep=a.ep, world_size=a.world, spmd_backend="partial_dtensor")
+        du._spmd_backend = "partial_dtensor"
+        import torchtitan.distributed.parallel_dims as pd
+        pd.device_type = "cpu"
+        a.dims.build_mesh()
+        if a.experts:
+            set_qwen3_sharding_config(c, enable_sp=True, enable_ep=a.ep > 1)
+        else:
+            set_llama3_sharding_config(c, enable_sp=True)
     with torch.device("meta"):
         return c.build()
+
+
+def moe_layers(a):
+    """torchtitan's own MoE block (that of its Qwen 3) with Llama's attention."""
+    global ROUTER
+    import torchtitan.models.common.moe as moe
+    import torchtitan.models.common.token_dispatcher as td
+    import torchtitan.models.qwen3 as q3
+    from torchtitan.models.common import ComplexRoPE
+    from torchtitan.models.common.attention import ScaledDotProductAttention
+    from torchtitan.models.common.config_utils import make_ffn_config, make_gqa_config, make_moe_config, make_routed_experts_config, make_router_config
+
+    def gate(self, x, expert_bias_E=None):
+        # CUDA's autocast to fp32, which the CPU lacks.
+        real = self.gate.forward
+        self.gate.forward = lambda x: F.linear(x.float(), self.gate.weight.float())
+        try:
+            return ROUTER(self, x, expert_bias_E)
+        finally:
+            self.gate.forward = real
+
+    ROUTER = ROUTER or moe.TokenChoiceTopKRouter.forward
+    moe.TokenChoiceTopKRouter.forward = gate
+
+    def counts(self, local, exchanged, ep):  # tokens are in balance
+        n = a.batch * a.seq * a.topk // a.tp
+        return exchanged.reshape(-1), [n // ep] * ep, [n // ep] * ep
+
+    td.AllToAllTokenDispatcher._sync_token_count_exchange = counts
+    head = a.head_dim or a.hidden // a.heads
+    layers = []
+    if a.kv_rank:
+        import torchtitan.models.deepseek_v3 as ds
+
+        return ds.build_mla_moe_layers(
+            n_layers=a.layers, n_dense_layers=0, dim=a.hidden, n_heads=a.heads, q_lora_rank=a.q_rank, kv_lora_rank=a.kv_rank, qk_nope_head_dim=a.nope, qk_rope_head_dim=a.rope,
+            v_head_dim=a.v_dim, mscale=1.0, dense_hidden_dim=a.ffn, moe_hidden_dim=a.ffn, num_experts=a.experts, num_shared_experts=a.shared_ffn // a.ffn, router_top_k=a.topk,
+            router_score_func="sigmoid", attn_backend="sdpa", moe_comm_backend="standard", non_blocking_capacity_factor=None, linear_init=ds._LINEAR_INIT, norm_init=ds._NORM_INIT,
+            depth_init=ds._depth_init, depth_experts_init=ds._depth_experts_init, rope=ComplexRoPE.Config(dim=a.rope, max_seq_len=a.seq, theta=10000),
+        )
+    for _ in range(a.layers):
+        layers.append(
+            q3.Qwen3TransformerBlock.Config(
+                attention_norm=q3._qwen3_norm(a.hidden), ffn_norm=q3._qwen3_norm(a.hidden),
+                attention=make_gqa_config(
+                    dim=a.hidden, n_heads=a.heads, n_kv_heads=a.kv_heads or a.heads, head_dim=head, wqkv_param_init=q3._LINEAR_INIT, wo_param_init=q3._LINEAR_INIT,
+                    inner_attention=ScaledDotProductAttention.Config(), fuse_qkv=True, rope=ComplexRoPE.Config(dim=head, max_seq_len=a.seq, theta=500000),
+                    qk_norm=q3._qwen3_norm(head) if a.qk_norm else None,
+                ),
+                moe=make_moe_config(
+                    num_experts=a.experts,
+                    router=make_router_config(dim=a.hidden, num_experts=a.experts, gate_param_init=q3._LINEAR_INIT, top_k=a.topk, score_func=a.score, route_norm=a.score == "softmax"),
+                    routed_experts=make_routed_experts_config(dim=a.hidden, hidden_dim=a.ffn, num_experts=a.experts, top_k=a.topk, param_init=q3._moe_experts_init(a.layers), comm_backend="standard"),
+                    shared_experts=make_ffn_config(dim=a.hidden, hidden_dim=a.shared_ffn, w1_param_init=q3._LINEAR_INIT, w2w3_param_init=q3._LINEAR_INIT) if a.shared_ffn else None,
+                ),
+            )
+        )
+    return layers
+
+
+ROUTER = None
 
 
 def wrap_030(a, model):
     from torchtitan.distributed import activation_checkpoint as ac
     from torchtitan.distributed.fsdp import apply_fsdp_to_decoder
 
+    if a.dims:
+        model.parallelize(a.dims)
     if a.recompute != "none":
         cls = ac.SelectiveAC if a.recompute == "selective-op" else ac.FullAC
         cls(cls.Config(preserve_rng_state=False)).apply(model)
-    if a.replicas > 1:
+    edp = None
+    if a.dims:
+        mesh = a.dims.get_mesh(["dp_replicate", "fsdp"] if a.replicas > 1 else ["fsdp"])
+        if a.ep > 1:
+            edp = a.dims.get_optional_mesh(["dp_replicate", "efsdp"] if a.replicas > 1 else ["efsdp"])
+    elif a.replicas > 1:
         mesh = init_device_mesh("cpu", (a.replicas, a.world // a.replicas), mesh_dim_names=("dp_replicate", "fsdp"))
     else:
         mesh = init_device_mesh("cpu", (a.world,), mesh_dim_names=("fsdp",))
     dtype = {"bf16": torch.bfloat16, "fp32": torch.float32}
-    apply_fsdp_to_decoder(model, mesh, dtype[a.param_dtype], dtype[a.reduce_dtype], False, a.cpu_offload, "never" if a.strategy == "fsdp2-noreshard" else "default")
+    apply_fsdp_to_decoder(model, mesh, dtype[a.param_dtype], dtype[a.reduce_dtype], False, a.cpu_offload, "never" if a.strategy == "fsdp2-noreshard" else "default", ep_degree=a.ep, edp_mesh=edp)
     return model, mesh
 
 
@@ -352,7 +483,8 @@ def step(a, model, optim, tracker, mesh):
         if a.strategy != "ddp" and micro > 0:
             tracker.reset_mod_stats()
         tracker.phase = "forward"
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=a.strategy == "ddp" and a.param_dtype == "bf16"):
+        loss_is_parallel = loss_parallel if a.tp > 1 else contextlib.nullcontext
+        with loss_is_parallel(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=a.strategy == "ddp" and a.param_dtype == "bf16"):
             if a.loss == "chunked":
                 loss = chunked(a, model, tracker, ids, labels, optim)
                 out.setdefault("before_backward_total_bytes", tracker.now())
@@ -366,16 +498,22 @@ def step(a, model, optim, tracker, mesh):
                 del pred
         out["before_backward_total_bytes"] = tracker.now()
         tracker.phase = "backward"
-        loss.backward()
+        with loss_is_parallel():
+            loss.backward()
         del loss, ids, labels
     tracker.phase = "clip"
     params = [p for p in model.parameters() if p.grad is not None]
     grads = [p.grad for p in params]
-    total = nn.utils.get_total_norm(grads, 2.0, False, True)
-    if hasattr(total, "full_tensor"):
-        total = total.full_tensor()
-    nn.utils.clip_grads_with_norm_(params, 1.0, total, True)
-    del grads, total
+    meshes = {}  # experts have their own
+    for p in params:
+        meshes.setdefault(getattr(p.grad, "device_mesh", None), []).append(p)
+    for group in meshes.values():
+        total = nn.utils.get_total_norm([p.grad for p in group], 2.0, False, True)
+        if hasattr(total, "full_tensor"):
+            total = total.full_tensor()
+        nn.utils.clip_grads_with_norm_(group, 1.0, total, True)
+        del total
+    del grads, meshes
     tracker.phase = "optimizer"
     optim.step()
     out["step_end_total_bytes"] = tracker.now()
@@ -418,9 +556,11 @@ def parser():
     p.add_argument("--cases")
     p.add_argument("--titan", default="0.1.0")
     p.add_argument("--model", default="row")
-    for n, d in dict(hidden=512, layers=4, heads=8, kv_heads=0, ffn=1536, vocab=32000, world=8, replicas=1, batch=1, seq=1024, grad_accum=1).items():
+    for n, d in dict(hidden=512, layers=4, heads=8, kv_heads=0, ffn=1536, vocab=32000, world=8, replicas=1, batch=1, seq=1024, grad_accum=1, tp=1, ep=1, experts=0, topk=2, shared_ffn=0, head_dim=0, q_rank=0, kv_rank=0, nope=128, rope=64, v_dim=128).items():
         p.add_argument("--" + n.replace("_", "-"), type=int, default=d)
     p.add_argument("--tied", action="store_true")
+    p.add_argument("--qk-norm", action="store_true")
+    p.add_argument("--score", default="sigmoid", choices=["sigmoid", "softmax"])
     p.add_argument("--strategy", default="fsdp2-full", choices=["fsdp2-full", "fsdp2-noreshard", "ddp"])
     p.add_argument("--param-dtype", default="bf16")
     p.add_argument("--reduce-dtype", default="fp32")
@@ -438,11 +578,12 @@ def parser():
     return p
 
 
-COLUMNS = "id,framework,model,hidden,layers,heads,kv_heads,ffn,vocab,tied,world,strategy,param_dtype,reduce_dtype,optimizer,optimizer_impl,recompute,batch,seq,grad_accum,iteration,peak_bytes,peak_phase,param_bytes,grad_bytes,optimizer_bytes,activation_bytes,allgather_bytes,reducescatter_bytes,temp_bytes,other_bytes,note,norm,gqa,loss,params,after_forward_total_bytes,before_backward_total_bytes,step_end_total_bytes,dp_replicate".split(",")
+COLUMNS = "id,framework,model,hidden,layers,heads,kv_heads,ffn,vocab,tied,world,strategy,param_dtype,reduce_dtype,optimizer,optimizer_impl,recompute,batch,seq,grad_accum,iteration,peak_bytes,peak_phase,param_bytes,grad_bytes,optimizer_bytes,activation_bytes,allgather_bytes,reducescatter_bytes,temp_bytes,other_bytes,note,norm,gqa,loss,params,after_forward_total_bytes,before_backward_total_bytes,step_end_total_bytes,dp_replicate,tp,ep,experts,topk,shared_ffn,head_dim,qk_norm,q_rank,kv_rank,nope,rope,v_dim".split(",")
 
 if __name__ == "__main__":
     a = parser().parse_args()
     hide_shape_propagation(HOLDER)
+    one_group()
     out = csv.DictWriter(sys.stdout, COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
     out.writeheader()
     cases = [parser().parse_args(shlex.split(l)) for l in open(a.cases) if l.strip() and not l.startswith("#")] if a.cases else [a]
@@ -457,8 +598,8 @@ if __name__ == "__main__":
             print("case %d: %s: %s" % (n, type(e).__name__, str(e)[:300]), file=sys.stderr)
             continue
         for r in rows:
-            r.update(id="case-%d-%d" % (n, r["iteration"]), framework="torchtitan-" + c.titan, tied="yes" if c.tied else "no", optimizer_impl=c.impl, note=", ".join(notes), dp_replicate=c.replicas, gqa="native" if c.titan != "0.1.0" else "repeat")
-            for k in "model hidden layers heads kv_heads ffn vocab world strategy param_dtype reduce_dtype optimizer recompute batch seq grad_accum norm loss".split():
+            r.update(id="case-%d-%d" % (n, r["iteration"]), framework="torchtitan-" + c.titan, tied="yes" if c.tied else "no", qk_norm="yes" if c.qk_norm else "no", optimizer_impl=c.impl, note=", ".join(notes), dp_replicate=c.replicas, gqa="native" if c.titan != "0.1.0" else "repeat")
+            for k in "model hidden layers heads kv_heads ffn vocab world strategy param_dtype reduce_dtype optimizer recompute batch seq grad_accum norm loss tp ep experts topk shared_ffn head_dim q_rank kv_rank nope rope v_dim".split():
                 r[k] = getattr(c, k) or (c.heads if k == "kv_heads" else getattr(c, k))
             out.writerow(r)
         sys.stdout.flush()
