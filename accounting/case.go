@@ -120,6 +120,9 @@ func (o Options) Resolve() (*Case, error) {
 	r.Compile = o.Compile
 	r.Trainable, err = ParseTrainable(orDefault(o.Trainable, "all"))
 	fail(err)
+	if c.Profile.PEFT && r.Trainable.Rank > 0 {
+		r.Precision.widenAdapters()
+	}
 	r.Offload, err = ParseOffload(orDefault(o.Offload, "none"))
 	fail(err)
 	r.OptimizerInBackward = o.OptimizerInBackward

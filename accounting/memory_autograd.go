@@ -71,6 +71,12 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 	if cut {
 		m.WeightsBytes = shard * prec.WeightBytes
 	}
+	if wide := st.trained(); prec.AdapterBytes > 0 {
+		if cut {
+			wide = st.trainedShard()
+		}
+		m.WeightsBytes += wide * prec.AdapterBytes
+	}
 	if r.Offload&OffloadParameters != 0 {
 		m.WeightsBytes = 0
 	}

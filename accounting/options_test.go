@@ -10,7 +10,7 @@ import (
 )
 
 var (
-	trainables = []string{"all", "lora:16:q_proj+v_proj", "lora:8:all-linear", "freeze:embedding+head", "freeze:attention", "freeze:router+experts"}
+	trainables = []string{"all", "lora:16:q_proj+v_proj", "lora:8:all-linear", "lora:8:q_proj:dropout", "freeze:embedding+head", "freeze:attention", "freeze:router+experts"}
 	offloads   = []string{"none", "optimizer", "optimizer+parameters", "activations"}
 )
 
@@ -28,6 +28,9 @@ func TestParseTrainableAndOffload(t *testing.T) {
 	x, err := ParseTrainable("LoRA:4")
 	require.NoError(t, err)
 	require.Equal(t, "lora:4:q_proj+v_proj", x.String())
+	x, err = ParseTrainable("lora:4:dropout")
+	require.NoError(t, err)
+	require.Equal(t, "lora:4:q_proj+v_proj:dropout", x.String())
 	bad := func(err error, want string) {
 		t.Helper()
 		require.ErrorContains(t, err, want)
@@ -75,6 +78,19 @@ func TestLoRAStates(t *testing.T) {
 	_, whole := explained(t, Options{Model: m, Profile: "megatron", ZeRO: &zero, Context: 512})
 	require.Less(t, r.FLOPs.Model, whole.FLOPs.Model)
 	require.Greater(t, r.FLOPs.Model, whole.FLOPs.Model*2/3)
+}
+
+// peft's adapters are fp32 over 16-bit weights (autocast_adapter_dtype).
+func TestPEFTStates(t *testing.T) {
+	m, err := arch.Lookup("llama-2-7b", arch.Options{})
+	require.NoError(t, err)
+	c, r := explained(t, Options{Model: m, Profile: "torch-eager", Recipe: "bf16-pure", Trainable: "lora:8", Context: 512})
+	require.Equal(t, OK, r.Reason)
+	k, err := c.Compile()
+	require.NoError(t, err)
+	trained := k.Counts.Trainable
+	require.Equal(t, trained*8, r.Memory.OptimizerBytes)
+	require.Equal(t, k.Counts.Total*2+trained*2, r.Memory.WeightsBytes)
 }
 
 // torchtitan's expert parallelism takes the tensor-parallel ranks too.

@@ -49,6 +49,8 @@ type Profile struct {
 	// WholeExperts says that expert parallelism takes the tensor-parallel ranks too and
 	// leaves every expert whole.
 	WholeExperts bool
+	// PEFT says that adapters are those of Hugging Face peft.
+	PEFT bool
 	// passes is who wrote the operations between matrix products, for their time;
 	// nil = one fused kernel each.
 	passes *passes
@@ -68,9 +70,9 @@ type Profile struct {
 // keep writes what autograd keeps of a section under a recipe.
 func (p *Profile) keep(m *arch.Model, r Recipe, s *Section) {
 	p.Saved(m, r, s)
-	s.prune(&r)
+	s.prune(&r, p.PEFT)
 	if !s.idle {
-		s.adapterTensors(&r)
+		s.adapterTensors(&r, p.PEFT)
 	}
 }
 

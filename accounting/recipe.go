@@ -18,6 +18,7 @@ type Precision struct {
 	GradientBytes int64
 	MasterBytes   int64 // an fp32 copy of 16-bit weights, kept by the optimizer
 	MomentBytes   int64 // one optimizer moment
+	AdapterBytes  int64 // what an adapter's weight has beyond WeightBytes
 	Autocast      bool  // fp32 weights are cast to 16 bits by torch.amp at each use
 	// Products is the format of the layers' matrix products where it is narrower than
 	// Compute. Attention, norms, the head and the optimizer stay in Compute and wider.

@@ -17,6 +17,7 @@ type Trainable struct {
 	// else is frozen.
 	Rank    int64
 	Targets Parts
+	Dropout bool // before the adapters
 	// Frozen parts, without adapters.
 	Frozen Parts
 }
@@ -115,7 +116,11 @@ func (t Trainable) String() string {
 	}
 	switch {
 	case t.Rank > 0:
-		return fmt.Sprintf("lora:%d:%s", t.Rank, write(targetNames, t.Targets))
+		dropout := ""
+		if t.Dropout {
+			dropout = ":dropout"
+		}
+		return fmt.Sprintf("lora:%d:%s%s", t.Rank, write(targetNames, t.Targets), dropout)
 	case t.Frozen != 0:
 		return "freeze:" + write(frozenNames, t.Frozen)
 	}
@@ -123,7 +128,8 @@ func (t Trainable) String() string {
 }
 
 // ParseTrainable reads what [Trainable.String] writes; parts may be separated by
-// commas, and lora:16 alone takes q_proj and v_proj.
+// commas, and lora:16 alone takes q_proj and v_proj; a last :dropout says that the
+// adapters have dropout before them.
 func ParseTrainable(text string) (Trainable, error) {
 	word, rest, more := strings.Cut(strings.ToLower(strings.TrimSpace(text)), ":")
 	parts := func(kind string, names []partName, list string) (Parts, error) {
@@ -152,12 +158,14 @@ func ParseTrainable(text string) (Trainable, error) {
 		return Trainable{Frozen: frozen}, err
 	case word == "lora":
 		number, list, _ := strings.Cut(rest, ":")
+		list, dropout := strings.CutSuffix(":"+list, ":dropout")
+		list = strings.TrimPrefix(list, ":")
 		rank, err := strconv.ParseInt(number, 10, 64)
 		if err != nil || rank < 1 || rank > maxRank {
 			return Trainable{}, fmt.Errorf("trainable %q: write lora:16 or lora:16:q_proj+v_proj for adapters of rank 16", text)
 		}
 		targets, err := parts("LoRA target", targetNames, list)
-		return Trainable{Rank: rank, Targets: cmp.Or(targets, defaultTargets)}, err
+		return Trainable{Rank: rank, Targets: cmp.Or(targets, defaultTargets), Dropout: dropout}, err
 	}
 	return Trainable{}, unknown("trainable", word, []string{"all", "lora", "freeze"})
 }
@@ -275,8 +283,20 @@ func (s *Section) frozenGradient(name string) bool {
 // the adapters' own. A product with a frozen matrix needs no input for the gradient
 // of the weight; attention's output stays, because the fused kernel keeps it.
 // Where several matrices read one input, it is kept for any that is trained.
-func (s *Section) prune(r *Recipe) {
-	if r.Trainable.all() || s.Layer == nil && s.Role != RoleHead {
+// The product of a frozen norm's weight needs no normalised value. peft's adapters read
+// an input of their own, not the frozen matrix's.
+func (s *Section) prune(r *Recipe, peft bool) {
+	if r.Trainable.all() {
+		return
+	}
+	if s.Role == RoleEmbedding {
+		for _, name := range []string{"token_embedding", "position_embedding", "type_embedding"} {
+			if c := s.Component(name); c != nil && !s.trains(name) {
+				c.Saved = nil // no gradient, no numbers of its rows
+			}
+		}
+	}
+	if s.Layer == nil && s.Role != RoleHead {
 		return
 	}
 	if s.idle {
@@ -288,13 +308,22 @@ func (s *Section) prune(r *Recipe) {
 	fused := [][]string{{"gate", "up"}, {"shared_gate", "shared_up", "expert_gate", "expert_up", "router"}, {"q_down", "kv_down", "q"}}
 	for i := range s.Components {
 		c := &s.Components[i]
-		kept := s.trains(c.Name)
+		trains := func(name string) bool {
+			if own, _ := r.adapterInput(peft); own && s.adapted(name) {
+				return false
+			}
+			return s.trains(name)
+		}
+		kept := trains(c.Name)
 		for _, group := range fused {
 			if slices.Contains(group, c.Name) {
-				kept = slices.ContainsFunc(group, func(name string) bool { return s.Component(name) != nil && s.trains(name) })
+				kept = slices.ContainsFunc(group, func(name string) bool { return s.Component(name) != nil && trains(name) })
 			}
 		}
-		if c.Group == GroupNorm || c.Name == "out" && r.Attention.fused() {
+		if c.Group == GroupNorm && !s.trains(c.Name) {
+			c.Saved = slices.DeleteFunc(c.Saved, func(t Tensor) bool { return t.Name == "normalised" })
+		}
+		if c.Group == GroupNorm || c.Name == "out" && r.Attention.fused() && !s.keepsOutput() {
 			kept = true // a norm needs its input for the gradient of its input
 		}
 		if !kept {
@@ -303,20 +332,72 @@ func (s *Section) prune(r *Recipe) {
 	}
 }
 
-// adapterTensors are what the adapters of a section keep: the result of each A.
-func (s *Section) adapterTensors(r *Recipe) {
+// keepsOutput says that attention lists its output, of which the last projection then
+// keeps a copy.
+func (s *Section) keepsOutput() bool {
+	for _, name := range []string{"qk", "softmax", "av"} {
+		if c := s.Component(name); c != nil && slices.ContainsFunc(c.Saved, func(t Tensor) bool { return t.Name == "output" }) {
+			return true
+		}
+	}
+	return false
+}
+
+// adapted says that a component has adapters.
+func (s *Section) adapted(component string) bool {
+	c := s.Component(component)
+	return c != nil && slices.ContainsFunc(c.Weights, func(w Tensor) bool { return strings.HasSuffix(w.Name, "_lora_a") })
+}
+
+// adapterInput says whether each adapter keeps an input of its own, and its type:
+// peft casts the input to its adapters' fp32, and autocast casts that back
+// (peft/tuners/lora/layer.py, Linear.forward; autocast_adapter_dtype).
+func (r *Recipe) adapterInput(peft bool) (own bool, of DType) {
+	switch {
+	case !peft || r.Precision.Compute == FP32:
+		return r.Trainable.Dropout, r.Precision.Compute
+	case r.Precision.Autocast:
+		return true, r.Precision.Compute
+	}
+	return true, FP32
+}
+
+// widenAdapters makes adapters fp32 over 16-bit weights, as peft does.
+func (p *Precision) widenAdapters() {
+	if p.WeightBytes < 4 && p.MasterBytes == 0 {
+		p.AdapterBytes, p.GradientBytes, p.MomentBytes = 4-p.WeightBytes, 4, 4
+	}
+}
+
+// adapterTensors are what the adapters of a section keep: the result of each A, its
+// input where it is one of its own, and the mask of dropout before it.
+func (s *Section) adapterTensors(r *Recipe, peft bool) {
 	if r.Trainable.Rank == 0 || r.Recompute.Mode == RecomputeFull {
 		return
 	}
+	own, of := r.adapterInput(peft)
 	for i := range s.Components {
 		c := &s.Components[i]
 		for j := range c.Weights {
-			if w := &c.Weights[j]; strings.HasSuffix(w.Name, "_lora_a") {
-				c.Saved = append(c.Saved, Tensor{
-					Name: strings.TrimSuffix(w.Name, "_a") + "_hidden", Shape: []Expr{batch, context, Int(r.Trainable.Rank)}, DType: r.Precision.Compute, Shard: Tokens,
-					Source: "the result of A, for the gradient of B",
-				})
+			w := &c.Weights[j]
+			name, found := strings.CutSuffix(w.Name, "_lora_a")
+			if !found {
+				continue
 			}
+			keep := func(name string, d DType, source string, width Expr, shard Shard) {
+				c.Saved = append(c.Saved, Tensor{Name: name, Shape: []Expr{batch, context, width}, DType: d, Shard: shard, Source: source})
+			}
+			shard := Tokens
+			if w.Shard == ByTP { // A of a row-parallel matrix
+				shard = TokensTP
+			}
+			if r.Trainable.Dropout {
+				keep(name+"_lora_mask", Bool, "dropout before A", w.Shape[1], shard)
+			}
+			if own {
+				keep(name+"_lora_input", of, "the input of A, for its gradient", w.Shape[1], shard)
+			}
+			keep(name+"_lora_hidden", of, "the result of A, for the gradient of B", Int(r.Trainable.Rank), Tokens)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"headroom/accounting"
@@ -38,6 +39,7 @@ type caseFlags struct {
 	// What becomes Options.Trainable and Options.Offload.
 	loraRank    size
 	loraTargets []string
+	loraDropout float64
 	freeze      []string
 	offload     []string
 	// DeepSpeed's.
@@ -98,6 +100,7 @@ func (f *caseFlags) register(cmd *cobra.Command) {
 	p.StringVar(&f.method, "recompute-method", "", "`METHOD` of full recompute: uniform (units of layers) or block (the first layers of each chunk of a stage)")
 	p.Var(&f.recomputeLayers, "recompute-num-layers", "layers of a unit or a block of full recompute")
 	p.Var(&f.loraRank, "lora-rank", "train low-rank adapters (LoRA) of this rank and freeze all else")
+	p.Float64Var(&f.loraDropout, "lora-dropout", 0, "dropout before the adapters, whose masks are kept")
 	p.StringSliceVar(&f.loraTargets, "lora-target-modules", nil, "`MODULES` with adapters (default q_proj,v_proj): "+strings.Join(accounting.LoRATargets(), ", "))
 	p.StringSliceVar(&f.freeze, "freeze", nil, "`PARTS` that are not trained: embedding, head, norms, attention, mlp, router, experts")
 	p.StringSliceVar(&f.offload, "offload", nil, "`WHAT` lives in the host's memory: "+strings.Join(accounting.OffloadNames(), ", "))
@@ -236,9 +239,21 @@ func (f *caseFlags) trainable() (string, error) {
 	case len(f.freeze) > 0:
 		return "freeze:" + strings.Join(f.freeze, "+"), nil
 	case f.loraRank > 0:
-		return strings.TrimSuffix(fmt.Sprintf("lora:%d:%s", int64(f.loraRank), strings.Join(f.loraTargets, "+")), ":"), nil
+		parts := []string{"lora", strconv.FormatInt(int64(f.loraRank), 10)}
+		if len(f.loraTargets) > 0 {
+			parts = append(parts, strings.Join(f.loraTargets, "+"))
+		}
+		switch {
+		case !(f.loraDropout >= 0 && f.loraDropout < 1):
+			return "", usage("write a number from 0 up to, not including, 1", "--lora-dropout %v is not a probability", f.loraDropout)
+		case f.loraDropout > 0:
+			parts = append(parts, "dropout")
+		}
+		return strings.Join(parts, ":"), nil
 	case len(f.loraTargets) > 0:
 		return "", usage("write --lora-rank 16", "--lora-target-modules needs a rank")
+	case f.loraDropout != 0:
+		return "", usage("write --lora-rank 16", "--lora-dropout needs a rank")
 	}
 	return "", nil
 }

@@ -55,7 +55,11 @@ func explainWords(model string, c *accounting.CaseFields) []string {
 	case "lora":
 		rank, targets, _ := strings.Cut(rest, ":")
 		add("lora-rank", rank)
+		targets, dropout := strings.CutSuffix(targets, ":dropout")
 		add("lora-target-modules", listed(targets))
+		if dropout {
+			add("lora-dropout", 0.1) // of any rate the mask is the same
+		}
 	case "freeze":
 		add("freeze", listed(rest))
 	}

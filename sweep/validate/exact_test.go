@@ -63,6 +63,12 @@ func TestPeaksOfParallelSteps(t *testing.T) {
 	require.Less(t, within(t, "more_fsdp_peaks_parallel.csv", 0.012)["peak_bytes"], 0.0002)
 }
 
+// What autograd keeps of models with peft's adapters, by
+// accounting/testdata/torcheager/saved_tensors.py: to the byte.
+func TestSavedOfAdapters(t *testing.T) {
+	within(t, "lora_saved_tensors.csv", 0)
+}
+
 // What autograd keeps of 78 more published models, by
 // accounting/testdata/torcheager/saved_tensors.py: to the byte.
 func TestSavedOfMoreModels(t *testing.T) {

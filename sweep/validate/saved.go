@@ -19,7 +19,7 @@ var savedTable = exactTable{
 	needs: []string{"id", "slug", "precision", "attention", "batch", "seq"},
 	columns: []string{
 		"model_type", "split", "torch", "transformers", "attention_kernel", "dropout", "per_layer_bytes", "rest_bytes", "linear",
-		weightCopies, "logits_bytes", "logits_dtype", "parameters_2_layers", "note",
+		weightCopies, "logits_bytes", "logits_dtype", "parameters_2_layers", "note", "trainable",
 	},
 	rows: func(c *cells) []Row {
 		var out []Row
@@ -54,7 +54,7 @@ func savedRow(c *cells, column string, layers, measured int64, figure func(*acco
 	if err == nil {
 		_, r, err = evaluate(accounting.Options{
 			Model: m, Context: s, MicroBatch: b, GlobalBatch: b, GPUs: 1,
-			Profile: "torch-eager", Recipe: c.text("precision"), Attention: c.text("attention"), Dropout: c.text("dropout"),
+			Profile: "torch-eager", Recipe: c.text("precision"), Attention: c.text("attention"), Dropout: c.text("dropout"), Trainable: c.text("trainable"),
 		}, nil)
 	}
 	if err != nil {

@@ -7,6 +7,7 @@ and buffers left out, 16-bit copies that autocast makes of weights apart.
 
   saved_tensors.py --configs configs.jsonl > rows.csv      every configuration, the cases of CASES
   saved_tensors.py --config FILE.json --precision bf16 --attention sdpa --layers 2 --list
+  saved_tensors.py --config FILE.json --lora 16 --targets q_proj+v_proj      adapters of peft 0.21.2, in fp32
 """
 import argparse
 import copy
@@ -132,7 +133,26 @@ def rates(config):
     return {k: v for k, v in config.to_dict().items() if "drop" in k and isinstance(v, (int, float)) and not isinstance(v, bool)}
 
 
-def measure(config, precision, attention, batch, seq, layers, dropout=None):
+def adapted(model, precision, rank, targets, dropout, narrow):
+    """The model with peft's adapters, fp32 as peft makes them over 16-bit weights unless narrow."""
+    from peft import LoraConfig, get_peft_model
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    BaseTunerLayer._move_adapter_to_device_of_base_layer = lambda self, name, device=None: None
+    torch.set_default_dtype(torch.bfloat16 if narrow and precision == "bf16" else torch.float32)
+    to = torch.nn.Module.to
+    torch.nn.Module.to = lambda self, *a, **k: self  # fake parameters cannot be swapped
+    try:
+        with torch.device("cuda"):
+            config = LoraConfig(r=rank, target_modules=targets if targets == "all-linear" else targets.split("+"), lora_dropout=dropout, task_type="CAUSAL_LM")
+            model = get_peft_model(model, config, autocast_adapter_dtype=False)
+    finally:
+        torch.nn.Module.to = to
+    model.enable_input_require_grads()  # as trainers do for gradient checkpointing
+    return model
+
+
+def measure(config, precision, attention, batch, seq, layers, dropout=None, lora=None):
     hf = cut(config, layers)
     if dropout is not None:
         for k in rates(hf):
@@ -145,6 +165,8 @@ def measure(config, precision, attention, batch, seq, layers, dropout=None):
         with FakeTensorMode(allow_non_fake_inputs=True):
             with torch.device("cuda"):
                 model = AutoModelForCausalLM.from_config(hf, attn_implementation=attention, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
+            if lora:
+                model = adapted(model, precision, **lora)
             for m in model.modules():
                 for n, b in list(m._buffers.items()):
                     if b is not None and b.device.type != "cuda":
@@ -218,12 +240,16 @@ if __name__ == "__main__":
     p.add_argument("--seq", type=int, default=992)
     p.add_argument("--layers", type=int, default=1)
     p.add_argument("--dropout", type=float)
+    p.add_argument("--lora", type=int)
+    p.add_argument("--targets", default="q_proj+v_proj")
+    p.add_argument("--lora-dropout", type=float, default=0)
+    p.add_argument("--narrow", action="store_true")
     p.add_argument("--list", action="store_true")
     a = p.parse_args()
     if a.configs:
         everything(a.configs)
         sys.exit()
-    m = measure(json.load(open(a.config)), a.precision, a.attention, a.batch, a.seq, a.layers, a.dropout)
+    m = measure(json.load(open(a.config)), a.precision, a.attention, a.batch, a.seq, a.layers, a.dropout, dict(rank=a.lora, targets=a.targets, dropout=a.lora_dropout, narrow=a.narrow) if a.lora else None)
     if a.list:
         for module, shape, dtype, size, weight in m["rows"]:
             print("%-45s %-24s %-9s %12d %s" % (module, shape, dtype, size, "weight copy" if weight else ""))
