@@ -2,476 +2,363 @@ package accounting
 
 import "slices"
 
-// A moment is what one rank holds at one point of a PyTorch step beside its
-// weights, in bytes.
-type moment struct {
-	phase      Phase
-	gradients  int64 // as the optimizer will read them
-	moments    int64 // optimizer states
-	kept, work int64 // activations kept for backward; made in backward, also what reduction reads
-	// of head and loss: kept for backward; made in loss and backward
-	logits, logitsWork int64
-	gathered           int64 // whole weights and all-gather buffers
-	reducing           int64 // whole gradients of sharded weights and their copy under reduction
-}
-
-// A walk goes through one step of a PyTorch program and keeps the fullest moment.
+// A walk goes through one step of a PyTorch program on one pipeline stage and keeps
+// the fullest moment. Gradients appear in backward and are gone after the update;
+// with ZeRO 3 (FSDP2) weights are gathered a layer at a time.
 type walk struct {
-	st       *stage
-	m        *Memory // what is the same at all moments
-	standing int64   // inputs, rotary tables, DDP's buckets
-	best     Memory
+	c    *Compiled
+	st   *stage
+	last bool    // the stage has the head
+	m    *Memory // what is the same at all moments
+	best Memory
+
+	// How the program cuts its states.
+	cut     bool // FSDP2 cuts weights, gradients and moments alike; stage 2 keeps gathered weights
+	reduces bool // and there are ranks to cut them among
+	full    bool // weights are gathered for forward and again for backward
+	stays   bool // they stay gathered in between
+
+	compute, reduceBytes int64 // bytes of a gathered weight, of a gradient under reduction
+	standing             int64 // inputs, rotary tables, DDP's buckets: there all step
+	moments, during      int64 // optimizer states at the update, and in forward and backward
+	updated              int64 // parameters that this rank updates
+	held, whole          int64 // gradients from earlier micro-batches: shards, or not reduced yet
+	hidden, tokens       int64 // the residual stream's gradient; the same of gathered tokens
+	left                 int64 // what the chunked loss leaves behind
+
+	groups   headGroups
+	root     int64 // parameters of the root group
+	rootHead int64 // the part of them with gradients from the head's backward on
+	headDone int64 // or those of a head that is reduced before the layers' backward
+	first    int64 // parameters of the embedding's own group
+
+	// How far backward has come.
+	layers     int64 // parameters of the layers not yet done
+	above      int64 // parameters with gradients of those done
+	aboveShard int64 // and their shards
+	previous   int64 // of the layer just done, in its reduce-scatter
+	saved      int64 // activations still kept
 }
 
-// see weighs one moment.
-func (w *walk) see(x moment) {
-	t := *w.m
-	t.Phase, t.GradientsBytes, t.OptimizerBytes = x.phase, x.gradients, t.OptimizerBytes+x.moments
-	t.ActivationsBytes, t.LogitsBytes = x.kept+x.work, x.logits+x.logitsWork
-	t.TemporaryBytes = x.work + x.logitsWork
-	t.BuffersBytes = x.gathered + x.reducing + w.standing
-	t.GatheredBytes, t.ReducingBytes = x.gathered, x.reducing
-	w.st.note(t)
-	t.PeakBytes = t.GradientsBytes + t.OptimizerBytes + t.ActivationsBytes + t.LogitsBytes + t.BuffersBytes
-	if w.best.PeakBytes == 0 || t.PeakBytes > w.best.PeakBytes {
-		w.best = t
-	}
-}
-
-// autogradPeak is the peak of a PyTorch program: gradients appear in backward and
-// are gone after the update. With ZeRO 3 (FSDP2) weights are gathered a layer at
-// a time. The moments are those at which torch's own memory tracker finds peaks
-// (testdata/fsdp): in the loss, in the head's backward, between two layers, in the
-// backward of a layer, while a layer's gradients are reduced, in the embedding's
-// backward, while the root group is reduced, and in the update.
+// autogradPeak is the peak of a PyTorch program. The moments are those at which
+// torch's own memory tracker finds peaks (testdata/torcheager,
+// sweep/validate/testdata/exact), each a method in the order of the step: in the loss
+// and the head's backward ([Compiled.headMoments]), between two layers, in the backward
+// of a layer, while a layer's gradients are reduced, in the embedding's backward and
+// while the root group is reduced ([Compiled.endMoments]), and in the update.
 func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
-	r, rules := &c.Ledger.Recipe, &c.Ledger.Profile.memory
-	prec := &r.Precision
-	x, p := st.x, &st.x.Plan
-	all, shard := st.dense+st.expert, st.denseShard+st.expertShard
-	cut := p.ZeRO >= 2 // FSDP2 cuts weights, gradients and moments alike; stage 2 keeps gathered weights
-	reduces := cut && st.ranks > 1
-	ddp := !cut && st.ranks > 1
-	compute := prec.Compute.Bytes()
-	reduceBytes := min(prec.GradientBytes, r.Reduce.Bytes())
-	gradientBytes := func(params, shards int64) int64 {
-		switch {
-		case r.OptimizerInBackward:
-			return 0 // gone as soon as it is there
-		case cut && r.Offload&OffloadParameters != 0:
-			return 0 // the shards' gradients go to the host (FSDP2's CPUOffloadPolicy)
-		case cut:
-			return shards * prec.GradientBytes
-		}
-		return params * prec.GradientBytes
-	}
-	away := r.Offload&OffloadActivations != 0 // only what the layer at work keeps is there
-	w := walk{st: st, m: m}
-	m.WeightsBytes = all * prec.WeightBytes
-	if cut {
-		m.WeightsBytes = shard * prec.WeightBytes
-	}
-	if wide := st.trained(); prec.AdapterBytes > 0 {
-		if cut {
-			wide = st.trainedShard()
-		}
-		m.WeightsBytes += wide * prec.AdapterBytes
-	}
-	if r.Offload&OffloadParameters != 0 {
-		m.WeightsBytes = 0
-	}
-	moments := st.denseMoments + st.expertMoments
-	trained, trainedShard := st.trained(), st.trainedShard()
-	master := trained * prec.MasterBytes
-	updated := trained
-	if p.ZeRO >= 1 {
-		moments = cutMoments(st.denseMoments, st.dense-st.frozenDense, st.denseShard-st.frozenShard) +
-			cutMoments(st.expertMoments, st.expert-st.frozenExpert, st.expertShard-st.frozenExpShard)
-		master, updated = trainedShard*prec.MasterBytes, trainedShard
-	}
-	if r.Offload&OffloadOptimizer != 0 {
-		moments, master, updated = 0, 0, 0
-	}
-	m.OptimizerBytes = master
-	during := moments // in forward and backward
-	if x.FirstStep {
-		during = 0
-	}
-	if ddp {
-		// Gradients are copied to buckets that stay, and back (gradient_as_bucket_view off).
-		w.standing = trained * prec.GradientBytes
-	}
-	if p.first(st.q) {
-		for _, i := range c.first {
-			if c.sections[i].role == RoleEmbedding {
-				w.standing += st.costs[i].work // inputs and tables
-			}
-		}
-	}
-
-	root, rootHead := c.rootParameters(st, last)
-	layers := all - root // parameters of the layers not yet done
-	// torchtitan 0.3, which has the chunked loss, wraps the head with the final norm
-	// apart from the embedding and leaves nothing to the root group.
-	chunked := r.Loss == LossChunked && rules.operations
-	apart := rules.grouped || chunked
-	g := headGroups{root: root, head: rootHead, table: c.Ledger.Model.Embedding.Width * st.rows, apart: apart, chunked: chunked, stays: rules.rootGathered || p.ZeRO == 2, reduces: reduces, reduceBytes: reduceBytes}
-	g.headGrad, g.tableGrad = c.headTrained(st, rootHead, g.table, last)
-	g.rootGrad = root - (rootHead - g.headGrad)
-	if p.first(st.q) {
-		g.rootGrad -= st.costs[0].frozenDense
-	}
-	rootHead = g.headGrad
-	headDone := int64(0) // parameters of a head that is reduced before the layers' backward
-	first := int64(0)    // parameters of the embedding's own group
-	if apart {
-		g.tied = c.Ledger.Model.Head.Tied && last && p.first(st.q)
-		if p.first(st.q) {
-			first = g.embedding()
-		}
-		root = 0
-		if !g.tied || chunked {
-			headDone, rootHead = rootHead, 0
-		}
-	}
-	// What exists of gradients before backward where steps accumulate micro-batches:
-	// the shards of all, or all of them whole when only the last one reduces.
-	held, whole := int64(0), int64(0)
-	micro := x.MicroBatches(p)
-	if micro > 1 {
-		if reduces && r.ReduceLast {
-			whole = trained * reduceBytes
-		} else {
-			held = gradientBytes(trained, trainedShard)
-		}
-	}
-	full, stays := p.ZeRO == 3 && reduces, p.ZeRO == 2 && reduces
-	gathered := func(params int64) int64 {
-		if full || stays {
-			return params * compute
-		}
-		return 0
-	}
-	buffer := func(params int64) int64 { // of an all-gather
-		if full {
-			return params * compute
-		}
-		return 0
-	}
-	// With stage 2 the weights of the layers below are still gathered in backward.
-	below := func(params int64) int64 {
-		if stays {
-			return (params + first) * compute
-		}
-		return 0
-	}
-	hidden, err := c.hiddenBytes(st)
-	if err != nil {
+	w := walk{c: c, st: st, last: last, m: m}
+	w.states()
+	w.wrap()
+	w.accumulated()
+	if err := w.stream(); err != nil {
 		return err
 	}
-
-	// Backward walks the layers from the last to the first.
+	p := &st.x.Plan
 	count := c.stageSize(p, st.q)
-	above := int64(0)      // parameters with gradients of layers already done
-	aboveShard := int64(0) // and their shards
-	saved := st.saved      // activations still kept
-	previous := int64(0)   // parameters of the layer just done, in its reduce-scatter
-	// What went into torchtitan's ChunkedLossWrapper stays until Python collects cycles
-	// (torchtitan does every 50 steps); counted is the second step. Its backward ends
-	// FSDP2's record of the order of layers, without which none is gathered ahead.
-	left := int64(0)
-	gatheredTokens := hidden // gathered from sequence parallelism
-	if p.SP {
-		gatheredTokens *= p.TP
-	}
-	if chunked && rules.operations {
-		left = micro * gatheredTokens
-		if !x.FirstStep {
-			left *= 2
-		}
-	}
-	at := func(phase Phase) moment {
-		grads := held
-		if grads == 0 {
-			grads = gradientBytes(above+headDone, aboveShard+ceilDiv(headDone, st.ranks))
-		}
-		out := moment{phase: phase, gradients: grads, moments: during, kept: saved + left, reducing: whole}
-		if whole > 0 && micro == 2 {
-			out.reducing -= above * reduceBytes
-		}
-		if reduces {
-			out.reducing += previous * reduceBytes
-			if whole == 0 {
-				out.work += rootHead * compute
-			}
-		} else if held == 0 && last {
-			out.gradients += gradientBytes(rootHead, rootHead)
-			if r.OptimizerInBackward && c.Ledger.Model.Head.Tied {
-				out.gradients += rootHead * prec.GradientBytes // until the embedding's is added
-			}
-		}
-		return out
-	}
-	for k := count - 1; k >= 0; k-- {
+	for k := count - 1; k >= 0; k-- { // backward walks the layers from the last to the first
 		if n := k - 1; c.uniform && c.whole == nil && k == count-3 && n > 1 {
 			// Between equal layers every component moves evenly, so no peak is inside:
 			// step over to the second layer.
 			cost := &st.costs[c.layers[0]]
-			above += cost.trained() * n
-			layers -= (cost.dense + cost.expert) * n
-			aboveShard += cost.trainedShard() * n
-			saved -= cost.saved * n
+			w.layers -= (cost.dense + cost.expert) * n
+			w.saved -= cost.saved * n
+			w.done(cost, n)
 			k -= n
 		}
 		cost := &st.costs[c.stageSection(p, st.q, k)]
-		here := cost.dense + cost.expert
-		next := int64(0)
-		if k > 0 && !(chunked && rules.operations) {
-			n := &st.costs[c.layers[c.stageLayer(p, st.q, k-1)]]
-			next = n.dense + n.expert
-		} else if k == 0 && !chunked {
-			next = first
-		}
-		layers -= here
-		if k == count-1 && last {
-			turn := moment{phase: PhaseLoss, gradients: held, moments: during, kept: saved + max(left-gatheredTokens, 0), reducing: whole, gathered: below(layers + here)}
-			if !apart && full { // the last layer stays gathered from forward to backward
-				turn.gathered += here * compute
-			}
-			if err := c.headMoments(&w, turn, g, buffer(next), hidden, gatheredTokens); err != nil {
+		next := w.ahead(k)
+		top := k == count-1 && last
+		w.layers -= cost.dense + cost.expert
+		if top {
+			if err := w.turn(cost, next); err != nil {
 				return err
 			}
-			saved -= st.costs[len(c.sections)-1].saved // the final norm is done
 		}
-		if away {
-			saved = cost.saved
+		if c.Ledger.Recipe.Offload&OffloadActivations != 0 {
+			w.saved = cost.saved // only what the layer at work keeps is there
 		}
-		between := at(PhaseBackward)
-		between.work += hidden
-		between.gathered = gathered(root) + gathered(here) + below(layers)
-		if k < count-1 || !last || apart {
-			between.gathered += buffer(here)
-		}
-		if rules.operations && c.cutsInside(p) {
-			between.work += gathered(cost.expert) // each is put together out of its parts
-		}
-		w.see(between)
-		inside := at(PhaseBackward)
-		inside.work += cost.work
-		inside.gathered = gathered(root) + gathered(here) + buffer(next) + below(layers)
-		w.see(inside)
-		saved -= cost.saved
-		if reduces {
-			previous = 0
-			reduce := at(PhaseBackward)
-			reduce.work += hidden + cost.trained()*reduceBytes
-			reduce.gathered = gathered(root) + buffer(next) + below(layers)
-			if whole == 0 { // else they were added to the whole ones
-				reduce.reducing += cost.trained() * compute
-			}
-			w.see(reduce)
-		}
-		above, aboveShard, previous = above+cost.trained(), aboveShard+cost.trainedShard(), cost.trained()
+		w.between(cost, top)
+		w.inside(cost, next)
+		w.saved -= cost.saved
+		w.reduce(cost, next)
+		w.done(cost, 1)
+		w.previous = cost.trained()
 	}
-	saved = max(saved, 0)
-	look := at(PhaseEnd)
-	look.work += hidden
-	previous = 0
-	c.endMoments(&w, look, at(PhaseEnd), g, hidden, last)
-	update := moment{phase: PhaseOptimizer, gradients: gradientBytes(trained, trainedShard), moments: moments, kept: left}
-	if r.Foreach && r.Optimizer.MatrixMoments > 1 {
-		update.work = updated * prec.MomentBytes // the root of the second moment
-	}
-	w.see(update)
+	w.end()
+	w.update()
 	w.best.PeakBytes = 0
 	*m = w.best
-	return m.finish(c, x, st.logitsFP32)
+	return m.finish(c, st.x, st.logitsFP32)
 }
 
-// headGroups is how FSDP2 wraps what is not a layer.
-type headGroups struct {
-	root  int64 // parameters of embedding, final norm and head
-	head  int64 // of final norm and head
-	table int64 // of the embedding, and of the head's matrix
-	// The parts of them that have gradients.
-	rootGrad, headGrad, tableGrad int64
-	apart                         bool  // head and embedding are groups of their own (torchtitan 0.3)
-	tied                          bool  // which then are one
-	chunked                       bool  // the loss runs chunk by chunk
-	stays                         bool  // the group is gathered from forward to backward
-	reduces                       bool  // gradients are cut
-	reduceBytes                   int64 // a gradient under reduction
-}
-
-// embedding is the number of parameters of the group in which the embedding is.
-func (g *headGroups) embedding() int64 {
-	if g.tied {
-		return g.head
+// states settles what weights and optimizer hold, whatever the moment.
+func (w *walk) states() {
+	st, r, p := w.st, &w.c.Ledger.Recipe, &w.st.x.Plan
+	prec := &r.Precision
+	w.cut = p.ZeRO >= 2
+	w.reduces = w.cut && st.ranks > 1
+	w.full, w.stays = p.ZeRO == 3 && w.reduces, p.ZeRO == 2 && w.reduces
+	w.compute = prec.Compute.Bytes()
+	w.reduceBytes = min(prec.GradientBytes, r.Reduce.Bytes())
+	weights, trained := st.dense+st.expert, st.trained()
+	if w.cut {
+		weights, trained = st.denseShard+st.expertShard, st.trainedShard()
 	}
-	return g.table
+	w.m.WeightsBytes = weights*prec.WeightBytes + trained*prec.AdapterBytes
+	if r.Offload&OffloadParameters != 0 {
+		w.m.WeightsBytes = 0
+	}
+	w.moments, w.updated = st.denseMoments+st.expertMoments, st.trained()
+	if p.ZeRO >= 1 {
+		w.moments = cutMoments(st.denseMoments, st.dense-st.frozenDense, st.denseShard-st.frozenShard) +
+			cutMoments(st.expertMoments, st.expert-st.frozenExpert, st.expertShard-st.frozenExpShard)
+		w.updated = st.trainedShard()
+	}
+	if r.Offload&OffloadOptimizer != 0 {
+		w.moments, w.updated = 0, 0
+	}
+	w.m.OptimizerBytes = w.updated * prec.MasterBytes
+	w.during = w.moments
+	if st.x.FirstStep {
+		w.during = 0
+	}
+	if !w.cut && st.ranks > 1 {
+		// DDP copies gradients to buckets that stay, and back (gradient_as_bucket_view off).
+		w.standing = st.trained() * prec.GradientBytes
+	}
+	if p.first(st.q) {
+		for _, i := range w.c.first {
+			if w.c.sections[i].role == RoleEmbedding {
+				w.standing += st.costs[i].work // inputs and tables
+			}
+		}
+	}
 }
 
-// headMoments weighs the loss and the head's backward; turn is what else is held
-// then, next the buffer in which the layer below the last is gathered ahead, hidden
-// the gradient of the residual stream and tokens the same of gathered tokens.
-func (c *Compiled) headMoments(w *walk, turn moment, g headGroups, next, hidden, tokens int64) error {
-	st := w.st
-	prec := &c.Ledger.Recipe.Precision
-	compute := prec.Compute.Bytes()
-	d := divisors(&st.x.Plan, 1)
-	head := &c.sections[len(c.sections)-1]
-	gradient16, err := sumTerms(head.headWork, st.x.MicroBatch, st.x.Context, st.rows, &d)
-	if err != nil {
+// wrap settles which group of FSDP2 each part of the model is in.
+func (w *walk) wrap() {
+	c, st, p := w.c, w.st, &w.st.x.Plan
+	rules := &c.Ledger.Profile.memory
+	var head int64
+	w.root, head = c.rootParameters(st, w.last)
+	w.layers = st.dense + st.expert - w.root
+	// torchtitan 0.3, which has the chunked loss, wraps the head with the final norm
+	// apart from the embedding and leaves nothing to the root group.
+	chunked := c.Ledger.Recipe.Loss == LossChunked && rules.operations
+	w.groups = headGroups{
+		root: w.root, head: head, table: c.Ledger.Model.Embedding.Width * st.rows, apart: rules.grouped || chunked, chunked: chunked,
+		stays: rules.rootGathered || p.ZeRO == 2, reduces: w.reduces, reduceBytes: w.reduceBytes,
+	}
+	g := &w.groups
+	g.headGrad, g.tableGrad = c.headTrained(st, head, g.table, w.last)
+	g.rootGrad = w.root - (head - g.headGrad)
+	if p.first(st.q) {
+		g.rootGrad -= st.costs[0].frozenDense
+	}
+	w.rootHead = g.headGrad
+	if !g.apart {
+		return
+	}
+	g.tied = c.Ledger.Model.Head.Tied && w.last && p.first(st.q)
+	if p.first(st.q) {
+		w.first = g.embedding()
+	}
+	w.root = 0
+	if !g.tied || chunked {
+		w.headDone, w.rootHead = w.rootHead, 0
+	}
+}
+
+// accumulated settles what exists of gradients before backward where steps
+// accumulate micro-batches: the shards of all, or all of them whole when only the
+// last one reduces.
+func (w *walk) accumulated() {
+	if w.st.x.MicroBatches(&w.st.x.Plan) <= 1 {
+		return
+	}
+	if w.reduces && w.c.Ledger.Recipe.ReduceLast {
+		w.whole = w.st.trained() * w.reduceBytes
+	} else {
+		w.held = w.gradientBytes(w.st.trained(), w.st.trainedShard())
+	}
+}
+
+// stream settles the sizes of what flows between layers.
+func (w *walk) stream() (err error) {
+	x := w.st.x
+	w.saved = w.st.saved
+	if w.hidden, err = w.c.hiddenBytes(w.st); err != nil {
 		return err
 	}
-	whole := func(params int64) int64 { // gathered
-		if g.reduces {
-			return params * compute
-		}
-		return 0
+	w.tokens = w.hidden
+	if x.Plan.SP {
+		w.tokens *= x.Plan.TP
 	}
-	shard := ceilDiv(g.headGrad, st.ranks) * prec.GradientBytes
-	loss := turn
-	loss.logits = st.headIn + st.logits
-	loss.logitsWork = st.lossWork
-	if g.chunked {
-		// Every chunk's head runs forward and backward in turn: its weights gathered,
-		// its gradient added up whole and reduced in the last.
-		const chunks = 8
-		copied := int64(0)
-		if st.x.MicroBatch > 1 {
-			copied = tokens // chunks of several sequences are copies
-		}
-		gathers := tokens / compute * FP32.Bytes() // the input's gradient, in fp32
-		logProbabilities := (st.lossWork - copied - gathers) / 3
-		loss.kept += copied
-		loss.logits = st.headIn + gathers + gradient16
-		loss.gathered += whole(g.head)
-		if g.reduces {
-			loss.reducing += g.headGrad * g.reduceBytes
-		} else if turn.gradients == 0 {
-			loss.gradients += g.headGrad * prec.GradientBytes
-		}
-		reduce := loss
-		loss.logits += logProbabilities
-		loss.logitsWork = 2 * logProbabilities
-		w.see(loss)
-		if g.reduces {
-			reduce.logitsWork = tokens / chunks
-			reduce.work = shard + g.headGrad*g.reduceBytes
-			w.see(reduce)
-		}
-		return nil
-	}
-	switch {
-	case g.apart:
-		loss.gathered += whole(g.head)
-	case g.stays:
-		loss.gathered += whole(g.root)
-	}
-	w.see(loss)
-	if prec.Autocast && c.Ledger.Recipe.Loss == LossEager {
-		// In forward the 16-bit logits and their fp32 copy are there beside the
-		// log-probabilities, and autocast's copies of all weights, whatever is recomputed.
-		forward := loss
-		forward.logits, forward.logitsWork = loss.logits+3*gradient16, 0
-		forward.kept += max(st.casts*compute-w.m.WeightCopiesBytes, 0)
-		w.see(forward)
-	}
-	// The head's backward: 16-bit gradient of the logits, the root group and its
-	// gather buffer; then the gradients of the head and of its input.
-	back := turn
-	back.phase, back.logits, back.logitsWork = PhaseHead, st.headIn, gradient16
-	if g.apart {
-		back.gathered += whole(g.head)
-	} else {
-		back.gathered += whole(g.root)
-		if !g.stays {
-			gather := back
-			gather.gathered += whole(g.root)
-			w.see(gather)
+	if w.groups.chunked {
+		// What went into torchtitan's ChunkedLossWrapper stays until Python collects cycles
+		// (torchtitan does every 50 steps); counted is the second step.
+		w.left = x.MicroBatches(&x.Plan) * w.tokens
+		if !x.FirstStep {
+			w.left *= 2
 		}
 	}
-	back.work, back.logitsWork = hidden, gradient16
-	if g.reduces {
-		back.work += g.headGrad * compute
-	} else if turn.gradients == 0 {
-		back.gradients += g.headGrad * prec.GradientBytes
-	}
-	w.see(back)
-	if !g.apart || !g.reduces {
-		return nil
-	}
-	// A group of its own is reduced at once, unless it waits for the embedding's share
-	// of a tied matrix, and gathered again for the final norm.
-	again := turn
-	again.phase, again.work = PhaseHead, hidden
-	if g.tied {
-		again.work += g.tableGrad * compute
-	} else {
-		reduce := turn
-		reduce.phase, reduce.work = PhaseHead, hidden+shard+g.headGrad*g.reduceBytes
-		reduce.reducing += g.headGrad * compute
-		w.see(reduce)
-		again.gradients += shard
-		again.reducing += g.headGrad * g.reduceBytes
-	}
-	again.gathered += whole(g.head) + max(next, whole(g.head))
-	w.see(again)
 	return nil
 }
 
-// endMoments weighs the embedding's backward and then the reduction of the root
-// group or of the embedding's own; look and end are what else is held at either.
-func (c *Compiled) endMoments(w *walk, look, end moment, g headGroups, hidden int64, last bool) {
-	if !w.st.x.Plan.first(w.st.q) {
+// gradientBytes is the size of gradients as the optimizer reads them.
+func (w *walk) gradientBytes(params, shards int64) int64 {
+	r := &w.c.Ledger.Recipe
+	switch {
+	case r.OptimizerInBackward:
+		return 0 // gone as soon as it is there
+	case w.cut && r.Offload&OffloadParameters != 0:
+		return 0 // the shards' gradients go to the host (FSDP2's CPUOffloadPolicy)
+	case w.cut:
+		return shards * r.Precision.GradientBytes
+	}
+	return params * r.Precision.GradientBytes
+}
+
+// gathered is the size of gathered weights.
+func (w *walk) gathered(params int64) int64 {
+	if w.full || w.stays {
+		return params * w.compute
+	}
+	return 0
+}
+
+// buffer is the size of an all-gather's buffer in backward.
+func (w *walk) buffer(params int64) int64 {
+	if w.full {
+		return params * w.compute
+	}
+	return 0
+}
+
+// below is what is still gathered of the layers below in backward.
+func (w *walk) below(params int64) int64 {
+	if w.stays {
+		return (params + w.first) * w.compute
+	}
+	return 0
+}
+
+// ahead is the number of parameters gathered ahead while layer k is at work. The
+// backward of the chunked loss ends FSDP2's record of the order of layers, without
+// which none is.
+func (w *walk) ahead(k int64) int64 {
+	switch {
+	case w.groups.chunked:
+		return 0
+	case k == 0:
+		return w.first
+	}
+	n := &w.st.costs[w.c.layers[w.c.stageLayer(&w.st.x.Plan, w.st.q, k-1)]]
+	return n.dense + n.expert
+}
+
+// done says that backward has made the gradients of n equal layers.
+func (w *walk) done(cost *sectionCost, n int64) {
+	w.above += cost.trained() * n
+	w.aboveShard += cost.trainedShard() * n
+}
+
+// at is what every moment of the layers' backward holds.
+func (w *walk) at(phase Phase) moment {
+	r := &w.c.Ledger.Recipe
+	grads := w.held
+	if grads == 0 {
+		grads = w.gradientBytes(w.above+w.headDone, w.aboveShard+ceilDiv(w.headDone, w.st.ranks))
+	}
+	out := moment{phase: phase, gradients: grads, moments: w.during, kept: w.saved + w.left, reducing: w.whole}
+	if w.whole > 0 && w.st.x.MicroBatches(&w.st.x.Plan) == 2 {
+		out.reducing -= w.above * w.reduceBytes
+	}
+	if w.reduces {
+		out.reducing += w.previous * w.reduceBytes
+		if w.whole == 0 {
+			out.work += w.rootHead * w.compute
+		}
+	} else if w.held == 0 && w.last {
+		out.gradients += w.gradientBytes(w.rootHead, w.rootHead)
+		if r.OptimizerInBackward && w.c.Ledger.Model.Head.Tied {
+			out.gradients += w.rootHead * r.Precision.GradientBytes // until the embedding's is added
+		}
+	}
+	return out
+}
+
+// turn weighs the loss and the head's backward, above the last layer.
+func (w *walk) turn(cost *sectionCost, next int64) error {
+	here := cost.dense + cost.expert
+	turn := moment{phase: PhaseLoss, gradients: w.held, moments: w.during, kept: w.saved + max(w.left-w.tokens, 0), reducing: w.whole, gathered: w.below(w.layers + here)}
+	if !w.groups.apart && w.full { // the last layer stays gathered from forward to backward
+		turn.gathered += here * w.compute
+	}
+	if err := w.c.headMoments(w, turn, w.buffer(next)); err != nil {
+		return err
+	}
+	w.saved -= w.st.costs[len(w.c.sections)-1].saved // the final norm is done
+	return nil
+}
+
+// between weighs the moment before a layer's backward, when it is gathered.
+func (w *walk) between(cost *sectionCost, top bool) {
+	here := cost.dense + cost.expert
+	x := w.at(PhaseBackward)
+	x.work += w.hidden
+	x.gathered = w.gathered(w.root) + w.gathered(here) + w.below(w.layers)
+	if !top || w.groups.apart {
+		x.gathered += w.buffer(here)
+	}
+	if w.c.Ledger.Profile.memory.operations && w.c.cutsInside(&w.st.x.Plan) {
+		x.work += w.gathered(cost.expert) // each is put together out of its parts
+	}
+	w.see(x)
+}
+
+// inside weighs the fullest moment in a layer's backward.
+func (w *walk) inside(cost *sectionCost, next int64) {
+	x := w.at(PhaseBackward)
+	x.work += cost.work
+	x.gathered = w.gathered(w.root) + w.gathered(cost.dense+cost.expert) + w.buffer(next) + w.below(w.layers)
+	w.see(x)
+}
+
+// reduce weighs the moment when a layer's gradients go into their reduce-scatter.
+func (w *walk) reduce(cost *sectionCost, next int64) {
+	if !w.reduces {
 		return
 	}
-	prec, rules := &c.Ledger.Recipe.Precision, &c.Ledger.Profile.memory
-	compute := prec.Compute.Bytes()
-	tied := c.Ledger.Model.Head.Tied && last
-	if !g.reduces {
-		// A tied table gets a gradient from the head and one from the look-up, which
-		// autograd adds up in place at the very end.
-		if tied {
-			end.gradients += g.tableGrad * prec.GradientBytes
-		}
-		w.see(end)
-		return
+	w.previous = 0
+	x := w.at(PhaseBackward)
+	x.work += w.hidden + cost.trained()*w.reduceBytes
+	x.gathered = w.gathered(w.root) + w.buffer(next) + w.below(w.layers)
+	if w.whole == 0 { // else they were added to the whole ones
+		x.reducing += cost.trained() * w.compute
 	}
-	group, whole, reduced := g.root, g.rootGrad, g.rootGrad // what of it has a gradient, and is reduced
-	if g.apart {
-		group, whole, reduced = g.embedding(), g.tableGrad, g.tableGrad
-		if g.tied {
-			reduced = g.headGrad
-		}
-		if !g.stays { // gathered for the embedding, which has no use for it
-			look.gathered = 2 * group * compute
-			w.see(look)
-		}
+	w.see(x)
+}
+
+// end weighs what follows the layers' backward: the embedding's, and the root group's
+// reduction.
+func (w *walk) end() {
+	w.saved = max(w.saved, 0)
+	look := w.at(PhaseEnd)
+	look.work += w.hidden
+	w.previous = 0
+	w.c.endMoments(w, look, w.at(PhaseEnd))
+}
+
+// update weighs the optimizer's step.
+func (w *walk) update() {
+	r := &w.c.Ledger.Recipe
+	x := moment{phase: PhaseOptimizer, gradients: w.gradientBytes(w.st.trained(), w.st.trainedShard()), moments: w.moments, kept: w.left}
+	if r.Foreach && r.Optimizer.MatrixMoments > 1 {
+		x.work = w.updated * r.Precision.MomentBytes // the root of the second moment
 	}
-	look.gathered = group * compute
-	look.work += g.tableGrad * compute
-	switch tp := w.st.x.Plan.TP; {
-	case tp == 1 || !rules.operations:
-	case g.apart:
-		look.work += (tp - 1) * hidden // of gathered tokens
-	default:
-		// DTensor makes the whole vocabulary's gradient, and copies its own rows out of it
-		// (torch/distributed/tensor/_ops/_embedding_ops.py) when those of tokens are gone.
-		look.work -= hidden
-		look.reducing += tp * g.tableGrad * compute
-	}
-	if tied && !g.chunked {
-		look.work += g.tableGrad * compute // the sum of the two gradients
-	}
-	w.see(look)
-	end.work = reduced * g.reduceBytes
-	end.reducing += whole * compute
-	if g.apart {
-		end.work += ceilDiv(reduced, w.st.ranks) * prec.GradientBytes
-	}
-	w.see(end)
+	w.see(x)
 }
 
 // cutsInside says that FSDP2 cuts each expert's matrices, because there are more ranks
@@ -512,46 +399,6 @@ func cutMoments(moments, params, shard int64) int64 {
 		return each * shard
 	}
 	return int64(float64(moments) / float64(params) * float64(shard))
-}
-
-// rootParameters is FSDP2's root group on this stage (embedding, final norm and
-// head), and the part of it whose gradient exists from the head's backward on.
-func (c *Compiled) rootParameters(st *stage, last bool) (params, head int64) {
-	add := func(i int) int64 {
-		n := st.costs[i].dense + st.costs[i].expert
-		params += n
-		return n
-	}
-	if st.x.Plan.first(st.q) {
-		for _, i := range c.first {
-			if c.sections[i].role == RoleEmbedding {
-				add(i)
-			}
-		}
-	}
-	if last {
-		head = add(len(c.sections) - 1)
-		if c.Ledger.Model.Head.Tied {
-			head += c.Ledger.Model.Embedding.Width * st.rows
-		}
-	}
-	return params, head
-}
-
-// headTrained is the part of final norm and head, and of the token table, that has
-// gradients.
-func (c *Compiled) headTrained(st *stage, head, table int64, last bool) (headGrad, tableGrad int64) {
-	headGrad, tableGrad = head, table
-	if c.sections[0].frozen[ByVocab] > 0 {
-		tableGrad = 0
-		if c.Ledger.Model.Head.Tied && last {
-			headGrad -= table
-		}
-	}
-	if last {
-		headGrad -= st.costs[len(c.sections)-1].frozenDense
-	}
-	return max(headGrad, 0), tableGrad
 }
 
 // stageLayer is the k-th layer of stage q, counted over all of its chunks.
