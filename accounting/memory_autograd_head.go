@@ -144,7 +144,8 @@ func (c *Compiled) endMoments(w *walk, look, end moment) {
 	tied := c.Ledger.Model.Head.Tied && last
 	if !g.reduces {
 		// A tied table gets a gradient from the head and one from the look-up, which
-		// autograd adds up in place at the very end.
+		// autograd adds up in place at the very end (torch/csrc/autograd/input_buffer.cpp,
+		// can_accumulate_inplace). A fake run makes a third: fake tensors are a subclass.
 		if tied {
 			end.gradients += g.tableGrad * prec.GradientBytes
 		}
@@ -175,7 +176,7 @@ func (c *Compiled) endMoments(w *walk, look, end moment) {
 		look.reducing += tp * g.tableGrad * compute
 	}
 	if tied && !g.chunked {
-		look.work += g.tableGrad * compute // the sum of the two gradients
+		look.work += g.tableGrad * compute // the sum of the two gradients, as fake runs have it
 	}
 	w.see(look)
 	end.work = reduced * g.reduceBytes
