@@ -157,15 +157,19 @@ func (c *Compiled) layer(u *unitContext, section int, out *unitTime) {
 	}
 	f.tp = float64(times * u.tpExposed() * u.tensorParallel(d))
 	b.tp = f.tp
-	if u.hidden {
-		busy := f.matmul + f.attention + f.elementwise + b.matmul + b.attention + b.elementwise
-		f.ep, b.ep = 0, overlapped(busy, f.ep+b.ep)-busy
-	}
 	if cs.fixed.token > 0 { // frozen weights have no gradient of their own
 		b.matmul -= float64(f.matmul * cs.fixed.token / cs.flops.token)
 	}
 	u.repeat(cs, f, b, last)
+	exchange := f.ep + b.ep
+	if u.hidden {
+		f.ep, b.ep = 0, 0
+	}
 	u.host(f, b)
+	if u.hidden { // behind whatever the device does, and while it waits for the host
+		busy := f.matmul + f.attention + f.elementwise + f.launch + b.matmul + b.attention + b.elementwise + b.launch
+		b.ep = overlapped(busy, exchange) - busy
+	}
 	u.sharded(c, cs, f, b)
 }
 

@@ -45,7 +45,7 @@ func TestUnseen(t *testing.T) {
 	}
 	for id, w := range map[string]want{
 		"dgxc-901":       {"megatron", "recompute is not given: none"},
-		"dgxc-916":       {"megatron-2025", "taken to be llama-4-maverick-text"},
+		"dgxc-916":       {"megatron-2025", "none is assumed"},
 		"dgxc-919":       {"fsdp2", "full is assumed, the default of the code"}, // MaxText's remat_policy
 		"dgxc-920":       {"fsdp2", "data parallelism over all GPUs"},
 		"bigscience-909": {"megatron-deepspeed", "no sizes are given: GPT-3's proportions"},
@@ -64,7 +64,7 @@ func TestUnseen(t *testing.T) {
 		"mds-901":        {"megatron-deepspeed", ""},
 		"torchao-901":    {"torch-eager", ""},
 		"nemolong-918":   {"megatron-2024", "are the fastest that fit"},
-		"simumax-904":    {"megatron-2025", "taken to be deepseek-v3"},
+		"simumax-904":    {"megatron-2025", ""},
 		"torchtitan-902": {"fsdp2", "no micro-batch is given"},
 		"gpuhours-901":   {"megatron", "the GPUs are not given"},
 		"gpuhours-903":   {"megatron", "taken as 2048 sequences"},
