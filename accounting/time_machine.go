@@ -100,6 +100,12 @@ func NewMachine(a hardware.Accelerator, p *Precision, network float64) (*Machine
 		if m.Peak, ok = a.PeakFLOPS(formatTypes[m.Format]); !ok {
 			return nil, fmt.Errorf("%s has no %s: choose a 16-bit recipe", a.Slug, m.Format)
 		}
+		// Products that take a scale for each block came with those in fp4: NVIDIA's with
+		// compute capability 10.0, AMD's with gfx950 (check_mxfp8_support of both's
+		// TransformerEngine, transformer_engine/pytorch/fp8.py).
+		if _, blocks := a.PeakFLOPS(hardware.FP4); m.Format == FormatMXFP8 && !blocks {
+			return nil, fmt.Errorf("%s has no %s: choose fp8-mixed", a.Slug, m.Format)
+		}
 	}
 	m.PrintedPeak = m.Peak
 	if m.Format == FormatFP4 {
