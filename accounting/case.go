@@ -229,6 +229,9 @@ func (o Options) Resolve() (*Case, error) {
 	if r.Compile && c.Profile.memory.style != styleAutograd {
 		note("profile %s has kernels of its own: compile changes nothing", c.Profile.Name)
 	}
+	if r.Routed != RoutedAuto && !slices.ContainsFunc(c.Model.Kinds, func(l arch.Layer) bool { return l.MoE != nil }) {
+		note("model %s has no routed layers: moe %s changes nothing", c.Model.Name, r.Routed)
+	}
 	for _, n := range c.Model.Notes {
 		note("%s", n)
 	}

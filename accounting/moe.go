@@ -1,6 +1,9 @@
 package accounting
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // RoutedPath is how the routed feed-forwards of a mixture of experts run. Time
 // depends on it, memory does not.
@@ -58,6 +61,18 @@ func ParseRouted(name string) (RoutedPath, error) {
 		}
 	}
 	return 0, unknown("moe path", name, routedNames)
+}
+
+// possible says that a framework can run routed layers so, with matrix products of
+// that format.
+func (r RoutedPath) possible(profile *Profile, products Format, p *Plan) bool {
+	switch r {
+	case RoutedAuto, RoutedDropless:
+		return true
+	case RoutedFused:
+		return slices.Contains(profile.Routed, r) && products == FormatMXFP8 && overlapsExchange(p)
+	}
+	return slices.Contains(profile.Routed, r)
 }
 
 // routedPath is the path of a case. Left open, it is that of NVIDIA's recipes

@@ -46,6 +46,19 @@ func TestRoutedPath(t *testing.T) {
 	require.EqualError(t, err, `unknown moe path "droples"; did you mean dropless? (known: auto, dropless, capacity, graphed, fused)`)
 }
 
+// A dense model has nothing to route: the path is told to be in vain, whatever the
+// framework.
+func TestRoutedPathOfDenseModel(t *testing.T) {
+	model, err := arch.Lookup("gpt2", arch.Options{})
+	require.NoError(t, err)
+	c, err := Options{Model: model, MoE: "fused", Profile: "torch-eager"}.Resolve()
+	require.NoError(t, err)
+	require.Contains(t, c.Notes, "model gpt2 has no routed layers: moe fused changes nothing")
+	e, err := c.Explain(false)
+	require.NoError(t, err)
+	require.NotEqual(t, "ruled_out", e.Status)
+}
+
 // Each path spares something: the wait of the host, then everything that the fused
 // one does. Without much to compute a dropless layer takes as long as its host.
 func TestRoutedPathTimes(t *testing.T) {

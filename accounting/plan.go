@@ -106,6 +106,7 @@ const (
 	ReasonProfileRecompute
 	ReasonProfileRecipe
 	ReasonProfileOption
+	ReasonRouted
 	ReasonOffload
 	ReasonOptimizerInBackward
 	ReasonOverflow
@@ -142,6 +143,7 @@ var reasonText = [numReasons]struct{ code, text string }{
 	ReasonProfileRecompute:    {"profile_recompute", "the framework profile has no such recompute mode"},
 	ReasonProfileRecipe:       {"profile_recipe", "the framework profile has no recompute"},
 	ReasonProfileOption:       {"profile_option", "the framework profile can not offload that, or not update in backward"},
+	ReasonRouted:              {"moe", "routed layers can not run so in the framework profile, recipe or pipeline"},
 	ReasonOffload:             {"offload", "parameters are offloaded as shards: that needs ZeRO stage 3"},
 	ReasonOptimizerInBackward: {"optimizer_in_backward", "an update inside backward needs a step of one micro-batch and no pipeline"},
 	ReasonOverflow:            {"overflow", "a count does not fit into 64 bits"},
@@ -270,6 +272,8 @@ func (c *Compiled) Check(w *Workload, p *Plan, gpus int64) Reason {
 	switch {
 	case r.Offload&^profile.Offloads != 0 || r.OptimizerInBackward && !profile.OptimizerInBackward:
 		return ReasonProfileOption
+	case len(m.experts) > 0 && !r.Routed.possible(profile, r.Precision.Products, p):
+		return ReasonRouted
 	case r.Offload&OffloadParameters != 0 && p.ZeRO < 3:
 		return ReasonOffload
 	case r.OptimizerInBackward && (w.MicroBatches(p) > 1 || p.PP > 1):

@@ -46,6 +46,8 @@ type Profile struct {
 	Offloads            Offload
 	OptimizerInBackward bool
 	Parallel            bool
+	// Routed are the paths of routed layers that it has beside dropless ones.
+	Routed []RoutedPath
 	// WholeExperts says that expert parallelism takes the tensor-parallel ranks too and
 	// leaves every expert whole.
 	WholeExperts bool

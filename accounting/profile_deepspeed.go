@@ -51,6 +51,7 @@ var megatronDeepspeedProfile = Profile{
 	MaxZeRO:    3,
 	Offloads:   OffloadOptimizer | OffloadParameters,
 	Parallel:   true,
+	Routed:     []RoutedPath{RoutedCapacity}, // deepspeed/moe/sharded_moe.py
 	Modules:    CoreAttention,
 	Blocks:     true,
 	Saved:      func(m *arch.Model, r Recipe, s *Section) { megatronSaved(m, r, s, true) },
@@ -90,6 +91,7 @@ var internevoProfile = Profile{
 	passes:     &flashPasses,
 	MaxZeRO:    3,
 	Parallel:   true,
+	Routed:     []RoutedPath{RoutedCapacity}, // GShard's, internlm/model/moe/gshard_layer.py
 	Modules:    CoreAttention,
 	Blocks:     true,
 	Saved:      func(m *arch.Model, r Recipe, s *Section) { megatronSaved(m, r, s, true) },

@@ -23,6 +23,7 @@ var megatronProfile = Profile{
 	MaxZeRO:   3,
 	Parallel:  true,
 	Offloads:  OffloadOptimizer,
+	Routed:    []RoutedPath{RoutedCapacity, RoutedGraphed, RoutedFused},
 	Modules:   CoreAttention | MoEActivation | LayerNorms | MLAUp | DenseMLP | MoELayer | SharedExperts,
 	Blocks:    true,
 	Saved:     func(m *arch.Model, r Recipe, s *Section) { megatronSaved(m, r, s, false); s.narrow(r) },
@@ -37,6 +38,7 @@ const megatronVocabMultiple = 128
 var megatron2025Profile = func() Profile {
 	p := megatronProfile
 	p.Name, p.EarlyMoE = "megatron-2025", true
+	p.Routed = []RoutedPath{RoutedCapacity, RoutedGraphed}
 	p.Summary = "Megatron-Core and TransformerEngine before mid-2026: the same memory, slower mixtures of experts"
 	return p
 }()

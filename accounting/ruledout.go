@@ -82,6 +82,18 @@ func (c *Compiled) WhyNot(x *Setting, r Reason) string {
 			return fmt.Sprintf("profile %s can not offload %s; it can offload %s", profile.Name, recipe.Offload&^profile.Offloads, profile.Offloads)
 		}
 		return fmt.Sprintf("profile %s does not update parameters in backward", profile.Name)
+	case ReasonRouted:
+		switch {
+		case !slices.Contains(profile.Routed, recipe.Routed):
+			paths := []string{RoutedDropless.String()}
+			for _, r := range profile.Routed {
+				paths = append(paths, r.String())
+			}
+			return fmt.Sprintf("profile %s has no routed path %s: it has %s", profile.Name, recipe.Routed, strings.Join(paths, ", "))
+		case recipe.Precision.Products != FormatMXFP8:
+			return fmt.Sprintf("the fused kernels of routed layers take mxfp8 alone, and recipe %s has %s", recipe.Precision.Name, recipe.Precision.Products)
+		}
+		return fmt.Sprintf("the fused path overlaps the exchange of tokens, which on pp %d needs vpp > 1", p.PP)
 	case ReasonOffload:
 		return fmt.Sprintf("parameters are offloaded as the shards of ZeRO stage 3, and the stage is %d", p.ZeRO)
 	case ReasonOptimizerInBackward:

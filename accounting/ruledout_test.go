@@ -45,6 +45,10 @@ func TestWhyNot(t *testing.T) {
 	f(Options{Profile: "megatron-2023", ZeRO: zero(3), GPUs: 2}, "profile megatron-2023 has ZeRO stages up to 1, not 3")
 	f(Options{Profile: "torch-eager", Recompute: "selective"}, "profile torch-eager has no recompute selective: it has none, full")
 	f(Options{Profile: "deepspeed", GPUs: 8, Offload: "activations"}, "profile deepspeed can not offload activations; it can offload optimizer+parameters")
+	f(Options{Model: mixtral, Profile: "fsdp2", MoE: "graphed"}, "profile fsdp2 has no routed path graphed: it has dropless")
+	f(Options{Model: mixtral, Profile: "megatron-2025", Recipe: "mxfp8-mixed", MoE: "fused"}, "profile megatron-2025 has no routed path fused: it has dropless, capacity, graphed")
+	f(Options{Model: mixtral, MoE: "fused"}, "the fused kernels of routed layers take mxfp8 alone, and recipe bf16-mixed has 16-bit")
+	f(Options{Model: mixtral, MoE: "fused", Recipe: "mxfp8-mixed", PP: 2, GPUs: 2}, "the fused path overlaps the exchange of tokens, which on pp 2 needs vpp > 1")
 	f(Options{PP: 4, GPUs: 4, FirstLayers: 3}, "32 layers less 3 of the first and 0 of the last stage (0 = as the others) leave the other stages no whole number each, in chunks of 1")
 	f(Options{Schedule: "dualpipe", PP: 3, GPUs: 3}, "schedule dualpipe on pp 3 and 32 layers: the schedule needs pp > 1 (dualpipe an even number of stages), and zb-v two layers a stage")
 }
