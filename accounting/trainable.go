@@ -102,7 +102,8 @@ const maxRank = 1 << 16
 // all says that every parameter is trained.
 func (t Trainable) all() bool { return t == Trainable{} }
 
-// String is the flag value: all, lora:16:q_proj+v_proj, freeze:embedding+head.
+// String is the flag value: all, lora:16:q_proj+v_proj, lora:16:q_proj+v_proj:dropout,
+// freeze:embedding+head.
 func (t Trainable) String() string {
 	write := func(names []partName, parts Parts) string {
 		var out []string

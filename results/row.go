@@ -38,7 +38,7 @@ type Row struct {
 	Attention   string `parquet:"attention,dict" unit:"name" doc:"attention kernel"`
 	Loss        string `parquet:"loss,dict" unit:"name" doc:"loss kernel"`
 	MoE         string `parquet:"moe,dict" unit:"name" doc:"how routed layers run: auto (as NVIDIA's recipes for the profile and accelerator), dropless, capacity, graphed or fused"`
-	Trainable   string `parquet:"trainable,dict" unit:"name" doc:"which parameters are trained: all, lora:RANK:TARGETS or freeze:PARTS"`
+	Trainable   string `parquet:"trainable,dict" unit:"name" doc:"which parameters are trained: all, lora:RANK:TARGETS (with :dropout before the adapters) or freeze:PARTS"`
 	Offload     string `parquet:"offload,dict" unit:"name" doc:"what lives in the host's memory: none, optimizer, parameters, activations"`
 	Compiled    bool   `parquet:"compile" unit:"flag" doc:"compiled layers"`
 	InBackward  bool   `parquet:"optimizer_in_backward" unit:"flag" doc:"each parameter is updated as soon as its gradient is there"`

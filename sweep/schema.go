@@ -78,7 +78,7 @@ var fields = []field{
 	{path: "grid.loss", doc: "eager, fused, chunked", decode: named("loss", loss)},
 	{path: "grid.moe", doc: "how routed layers run: " + strings.Join(accounting.RoutedNames(), ", "), decode: named("moe", routed)},
 	{path: "grid.dropout", doc: "dropout probability", decode: (*decoder).fractions},
-	{path: "grid.trainable", doc: "all, lora:16:q_proj+v_proj, freeze:embedding+head", decode: named("trainable", trainable)},
+	{path: "grid.trainable", doc: "all, lora:16:q_proj+v_proj, lora:16:q_proj+v_proj:dropout, freeze:embedding+head", decode: named("trainable", trainable)},
 	{path: "grid.offload", doc: "none, optimizer, parameters, activations, or some joined by +", decode: named("offload", offload)},
 	{path: "grid.compile", doc: "compiled layers", decode: (*decoder).bools},
 	{path: "grid.optimizer_in_backward", doc: "update each parameter as soon as its gradient is there", decode: (*decoder).bools},

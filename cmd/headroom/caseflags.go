@@ -94,13 +94,13 @@ func (f *caseFlags) register(cmd *cobra.Command) {
 	p.StringVar(&f.opt.Recipe, "recipe", "", "precision `RECIPE`: "+strings.Join(accounting.PrecisionNames(), ", "))
 	p.StringVar(&f.opt.Profile, "profile", "", "framework `PROFILE`: "+strings.Join(accounting.ProfileNames(), ", "))
 	p.StringVar(&f.opt.Optimizer, "optimizer", "", "`OPTIMIZER`: "+strings.Join(accounting.OptimizerNames(), ", "))
-	p.StringVar(&f.opt.Attention, "attention", "", "attention `KERNEL`: flash or unfused")
+	p.StringVar(&f.opt.Attention, "attention", "", "attention `KERNEL`: "+strings.Join(accounting.AttentionNames(), ", ")+" (flash1: FlashAttention before July 2023)")
 	p.StringVar(&f.opt.Recompute, "recompute", "", "activations computed again in backward: `none`, selective, full, or every:2 for every second layer")
 	p.StringSliceVar(&f.modules, "recompute-modules", nil, "`MODULES` of selective recompute: "+strings.Join(accounting.RecomputeModules(), ", "))
 	p.StringVar(&f.method, "recompute-method", "", "`METHOD` of full recompute: uniform (units of layers) or block (the first layers of each chunk of a stage)")
 	p.Var(&f.recomputeLayers, "recompute-num-layers", "layers of a unit or a block of full recompute")
 	p.Var(&f.loraRank, "lora-rank", "train low-rank adapters (LoRA) of this rank and freeze all else")
-	p.Float64Var(&f.loraDropout, "lora-dropout", 0, "dropout before the adapters, whose masks are kept")
+	p.Float64Var(&f.loraDropout, "lora-dropout", 0, "dropout `P` before the adapters, whose masks are kept; of any rate they are the same")
 	p.StringSliceVar(&f.loraTargets, "lora-target-modules", nil, "`MODULES` with adapters (default q_proj,v_proj): "+strings.Join(accounting.LoRATargets(), ", "))
 	p.StringSliceVar(&f.freeze, "freeze", nil, "`PARTS` that are not trained: embedding, head, norms, attention, mlp, router, experts")
 	p.StringSliceVar(&f.offload, "offload", nil, "`WHAT` lives in the host's memory: "+strings.Join(accounting.OffloadNames(), ", "))
@@ -241,7 +241,7 @@ func (f *caseFlags) trainable() (string, error) {
 	case f.loraRank > 0:
 		parts := []string{"lora", strconv.FormatInt(int64(f.loraRank), 10)}
 		if len(f.loraTargets) > 0 {
-			parts = append(parts, strings.Join(f.loraTargets, "+"))
+			parts = append(parts, strings.Join(f.loraTargets, "+")+"+") // no module is taken for the word dropout
 		}
 		switch {
 		case !(f.loraDropout >= 0 && f.loraDropout < 1):

@@ -144,7 +144,7 @@ func (f *pickFlags) register(cmd *cobra.Command) {
 	p.StringVar(&r.opt.Recipe, "recipe", "", "precision `RECIPE`: "+strings.Join(accounting.PrecisionNames(), ", "))
 	p.StringVar(&r.opt.Profile, "profile", "", "framework `PROFILE`: "+strings.Join(accounting.ProfileNames(), ", "))
 	p.StringVar(&r.opt.Optimizer, "optimizer", "", "`OPTIMIZER`: "+strings.Join(accounting.OptimizerNames(), ", "))
-	p.StringVar(&r.opt.Attention, "attention", "", "attention `KERNEL`: flash or unfused")
+	p.StringVar(&r.opt.Attention, "attention", "", "attention `KERNEL`: "+strings.Join(accounting.AttentionNames(), ", ")+" (flash1: FlashAttention before July 2023)")
 	p.StringVar(&r.opt.Loss, "loss", "", "loss `KERNEL`: eager, fused or chunked")
 	p.StringVar(&r.opt.MoE, "moe", "", "how routed layers run: `PATH` "+strings.Join(accounting.RoutedNames(), ", "))
 	p.StringVar(&r.opt.Dropout, "dropout", "", "dropout probability `P`")
