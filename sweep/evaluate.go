@@ -206,7 +206,8 @@ func (v *evaluator) choose() error {
 	r.Optimizer, r.Attention = k.recipe.Optimizer.Name, k.recipe.Attention.String()
 	r.Recompute, r.Loss = k.recompute, k.recipe.Loss.String()
 	r.MoE = k.recipe.Routed.String()
-	r.Trainable, r.Offload, r.Compiled, r.InBackward = k.trainable, k.offload, k.recipe.Compile, k.recipe.OptimizerInBackward
+	r.Trainable, r.Offload, r.Dropout = k.trainable, k.offload, k.recipe.Dropout
+	r.Compiled, r.InBackward = k.recipe.Compile, k.recipe.OptimizerInBackward
 	return nil
 }
 
@@ -333,7 +334,7 @@ func (v *evaluator) rule(index int64, status, reason string) {
 	p := &x.Plan
 	*r = results.Row{
 		CaseID: index, Model: r.Model, Recipe: r.Recipe, Profile: r.Profile, Optimizer: r.Optimizer,
-		Recompute: r.Recompute, Attention: r.Attention, Loss: r.Loss, MoE: r.MoE, Trainable: r.Trainable, Offload: r.Offload, Compiled: r.Compiled, InBackward: r.InBackward, Status: status, Reason: reason,
+		Recompute: r.Recompute, Attention: r.Attention, Loss: r.Loss, MoE: r.MoE, Trainable: r.Trainable, Offload: r.Offload, Dropout: r.Dropout, Compiled: r.Compiled, InBackward: r.InBackward, Status: status, Reason: reason,
 		ContextTokens: x.Context, MicroBatch: narrow(x.MicroBatch), GlobalBatch: narrow(x.GlobalBatch), GPUs: narrow(x.GPUs),
 		TP: narrow(p.TP), PP: narrow(p.PP), VPP: narrow(p.VPP), CP: narrow(p.CP), EP: narrow(p.EP), DP: narrow(p.DP), ZeRO: narrow(p.ZeRO), SP: p.SP,
 		Schedule: p.Schedule.String(), Replicas: narrow(max(p.Replicas, 1)), FirstLayers: narrow(p.FirstLayers), LastLayers: narrow(p.LastLayers),

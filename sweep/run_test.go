@@ -594,3 +594,16 @@ func requireCost(t *testing.T, s *Study, gpu hardware.Accelerator, x *accounting
 		require.InEpsilon(t, *cost.USD, r.CostUSD, 1e-12)
 	}
 }
+
+// Every axis has a column: rows of cases that differ can be told apart.
+func TestEveryAxisHasAColumn(t *testing.T) {
+	elsewhere := map[string]string{"context": "context_tokens", "global_batch_tokens": "tokens_per_step"}
+	for axis := range axisKinds {
+		column := axis
+		if name, ok := elsewhere[axis]; ok {
+			column = name
+		}
+		_, err := results.LookupColumns(column)
+		require.NoError(t, err, axis)
+	}
+}
