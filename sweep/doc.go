@@ -16,14 +16,14 @@
 //	  accelerator: [h100-sxm, mi300x]      # or all
 //	  gpus: [64, 128]
 //	  plan: auto                           # or the axes tp, sp, pp, vpp, cp, ep, dp, zero
-//	  recompute: [none, selective, full]   # also attention, recipe, profile, optimizer, loss, dropout
+//	  recompute: [none, selective, full]   # also attention, recipe, profile, optimizer, loss, moe, dropout, trainable, …
 //	where: ["tp <= node_gpus"]
 //	tokens: 1T
-//	prices: {pricing: on_demand, providers: [aws]}
+//	prices: {pricing: on_demand, providers: [aws]}   # or {file: ours.csv}
 //	keep: fits                             # or all; the others are counted all the same
 //	out: {dir: overnight.ds, part_rows: 1Mi}
 //
-// Only model and accelerator are required; what is left out follows the defaults
+// [Keys] lists them all. Only model and accelerator are required; what is left out follows the defaults
 // of [accounting.Options]. A model is a name, the path of a config.json (relative
 // to the study's file), dimensions such as {name: mine, hidden: 1024, layers: 8,
 // vocab: 32K}, or a scaled family such as {family: llama-3, params: [1B, 3B]}.

@@ -100,6 +100,22 @@ func ModelOf(p *results.Plan, name string) (*arch.Model, error) {
 	return m, nil
 }
 
+// Terms are what a study says of the run behind every case and of its money.
+type Terms struct {
+	Tokens int64   `json:"tokens"` // of the whole run; 0 = not asked
+	Prices Prices  `json:"prices"`
+	Lost   Lost    `json:"lost"`
+	Energy *Energy `json:"energy"` // nil = not asked
+}
+
+// TermsOf reads the terms of a dataset's study, without the rows of its own table of
+// prices, of which a dataset has the hash alone.
+func TermsOf(p *results.Plan) (Terms, error) {
+	var t Terms
+	err := json.Unmarshal(p.Study, &t)
+	return t, err
+}
+
 // namedModel finds a model of the catalog or of a family.
 func namedModel(name string) (*arch.Model, error) {
 	if m, ok, err := FamilyMember(name); ok {

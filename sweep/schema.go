@@ -59,42 +59,42 @@ var fields = []field{
 	{path: "grid.gpus", doc: "number of accelerators", decode: sizes(1, maxCount)},
 	{path: "grid.plan", doc: "auto: every parallel plan that divides", single: true, decode: (*decoder).plan},
 	{path: "grid.tp", doc: "tensor parallel size", decode: sizes(1, maxCount)},
-	{path: "grid.sp", doc: "sequence parallelism", decode: (*decoder).bools},
+	{path: "grid.sp", doc: "sequence parallelism within the tensor-parallel group: true, false", decode: (*decoder).bools},
 	{path: "grid.pp", doc: "pipeline stages", decode: sizes(1, maxCount)},
 	{path: "grid.vpp", doc: "chunks of layers a stage holds", decode: sizes(1, maxCount)},
 	{path: "grid.cp", doc: "context parallel size", decode: sizes(1, maxCount)},
 	{path: "grid.ep", doc: "expert parallel size", decode: sizes(1, maxCount)},
 	{path: "grid.dp", doc: "data parallel size", decode: sizes(1, maxCount)},
-	{path: "grid.zero", doc: "ZeRO stage", decode: sizes(0, 3)},
+	{path: "grid.zero", doc: "ZeRO stage, 0 to 3", decode: sizes(0, 3)},
 	{path: "grid.dp_replicate", doc: "hybrid sharding: groups of data-parallel ranks that hold all shards each", decode: sizes(1, maxCount)},
 	{path: "grid.schedule", doc: "pipeline schedule: " + strings.Join(accounting.ScheduleNames(), ", "), decode: named("schedule", schedule)},
 	{path: "grid.first_stage_layers", doc: "layers of the first pipeline stage; 0 = as the others", decode: sizes(0, maxCount)},
 	{path: "grid.last_stage_layers", doc: "layers of the last pipeline stage; 0 = as the others", decode: sizes(0, maxCount)},
 	{path: "grid.recompute", doc: "none, selective, selective:core_attn+moe_act, full, full:uniform:2, full:block:4, every:2", decode: named("recompute", recompute)},
 	{path: "grid.attention", doc: "flash, unfused, flash1 (as before July 2023)", decode: named("attention", attention)},
-	{path: "grid.recipe", doc: "precision recipe", decode: named("recipe", recipe)},
-	{path: "grid.profile", doc: "framework profile", decode: named("profile", profile)},
-	{path: "grid.optimizer", doc: "optimizer", decode: named("optimizer", optimizer)},
+	{path: "grid.recipe", doc: "precision recipe: " + strings.Join(accounting.PrecisionNames(), ", "), decode: named("recipe", recipe)},
+	{path: "grid.profile", doc: "framework profile: " + strings.Join(accounting.ProfileNames(), ", "), decode: named("profile", profile)},
+	{path: "grid.optimizer", doc: "optimizer: " + strings.Join(accounting.OptimizerNames(), ", "), decode: named("optimizer", optimizer)},
 	{path: "grid.loss", doc: "eager, fused, chunked", decode: named("loss", loss)},
 	{path: "grid.moe", doc: "how routed layers run: " + strings.Join(accounting.RoutedNames(), ", "), decode: named("moe", routed)},
-	{path: "grid.dropout", doc: "dropout probability", decode: (*decoder).fractions},
+	{path: "grid.dropout", doc: "dropout probability of the model's own layers", decode: (*decoder).fractions},
 	{path: "grid.trainable", doc: "all, lora:16:q_proj+v_proj, lora:16:q_proj+v_proj:dropout, freeze:embedding+head", decode: named("trainable", trainable)},
 	{path: "grid.offload", doc: "none, optimizer, parameters, activations, or some joined by +", decode: named("offload", offload)},
-	{path: "grid.compile", doc: "compiled layers", decode: (*decoder).bools},
-	{path: "grid.optimizer_in_backward", doc: "update each parameter as soon as its gradient is there", decode: (*decoder).bools},
-	{path: "where", doc: "constraints", single: true, decode: (*decoder).where},
+	{path: "grid.compile", doc: "torch.compile fuses the operations of a profile in plain PyTorch: true, false", decode: (*decoder).bools},
+	{path: "grid.optimizer_in_backward", doc: "update each parameter as soon as its gradient is there: true, false", decode: (*decoder).bools},
+	{path: "where", doc: "constraints on axes and what follows from them: tp <= node_gpus", single: true, decode: (*decoder).where},
 	{path: "tokens", doc: "tokens of the whole run", single: true, decode: (*decoder).tokens},
-	{path: priceTableKey, doc: "a CSV table of your own, in place of the catalog", single: true, decode: (*decoder).priceTable},
-	{path: "prices.pricing", doc: "on_demand, spot, …", single: true, decode: (*decoder).pricing},
-	{path: "prices.providers", doc: "cloud providers", decode: (*decoder).providers},
+	{path: priceTableKey, doc: "a CSV table of your own (USD an hour), in place of the catalog; relative to the study's file", single: true, decode: (*decoder).priceTable},
+	{path: "prices.pricing", doc: "on_demand, spot or reserved", single: true, decode: (*decoder).pricing},
+	{path: "prices.providers", doc: "cloud providers; none = all but marketplaces", decode: (*decoder).providers},
 	{path: "prices.regions", doc: "regions of the providers", decode: (*decoder).regions},
-	{path: "prices.since", doc: "rows of that day or later", single: true, decode: (*decoder).since},
-	{path: "goodput", doc: "share of the rented time that trains", single: true, decode: number(0.001, 1, func(s *Study, x float64) { s.Lost.Goodput = x })},
+	{path: "prices.since", doc: "rows of that day or later: 2026-01-01", single: true, decode: (*decoder).since},
+	{path: "goodput", doc: "share of the rented time that trains, 0.001 to 1", single: true, decode: number(0.001, 1, func(s *Study, x float64) { s.Lost.Goodput = x })},
 	{path: "failures.gpu_hours_between", doc: "mean hours of one GPU between failures", single: true, decode: number(0, mostHours, func(s *Study, x float64) { s.Lost.Failures.GPUHoursBetween = x })},
 	{path: "failures.instance_hours_between", doc: "mean hours until a spot instance is taken away", single: true, decode: number(0, mostHours, func(s *Study, x float64) { s.Lost.Failures.InstanceHoursBetween = x })},
-	{path: "failures.checkpoint_seconds", doc: "how long training stops for a checkpoint", single: true, decode: number(0, 1e6, func(s *Study, x float64) { s.Lost.Failures.CheckpointSeconds = x })},
-	{path: "failures.restart_seconds", doc: "from a failure to the next step", single: true, decode: number(0, 1e6, func(s *Study, x float64) { s.Lost.Failures.RestartSeconds = x })},
-	{path: "failures.interval_seconds", doc: "training between checkpoints; the best where it is left out", single: true, decode: number(0, 1e9, func(s *Study, x float64) { s.Lost.Failures.IntervalSeconds = x })},
+	{path: "failures.checkpoint_seconds", doc: "seconds that training stops for a checkpoint", single: true, decode: number(0, 1e6, func(s *Study, x float64) { s.Lost.Failures.CheckpointSeconds = x })},
+	{path: "failures.restart_seconds", doc: "seconds from a failure to the next step", single: true, decode: number(0, 1e6, func(s *Study, x float64) { s.Lost.Failures.RestartSeconds = x })},
+	{path: "failures.interval_seconds", doc: "seconds of training between checkpoints; the best where it is left out", single: true, decode: number(0, 1e9, func(s *Study, x float64) { s.Lost.Failures.IntervalSeconds = x })},
 	{path: "energy.power", doc: "mean power of an accelerator over its TDP", single: true, decode: number(0.01, 1.5, func(s *Study, x float64) { s.energy().Power = x })},
 	{path: "energy.pue", doc: "power usage effectiveness of the building", single: true, decode: number(1, 10, func(s *Study, x float64) { s.energy().PUE = x })},
 	{path: "keep.status", doc: "all or fits", single: true, decode: (*decoder).keepStatus},
@@ -200,14 +200,18 @@ func suggestKey(section, key string) string {
 }
 
 // A Key describes one key of a study for help texts and completion.
-type Key struct{ Path, Env, Doc string }
+type Key struct {
+	Path string `json:"key"`      // with its section: grid.context
+	Env  string `json:"variable"` // of the environment, which overrides the file
+	Doc  string `json:"meaning"`
+}
 
 // Keys lists every key of a study.
 func Keys() []Key {
 	out := make([]Key, len(fields))
 	for i := range fields {
 		f := &fields[i]
-		out[i] = Key{f.path, f.env(), f.doc}
+		out[i] = Key{Path: f.path, Env: f.env(), Doc: f.doc}
 	}
 	return out
 }

@@ -2,9 +2,14 @@ package main
 
 import (
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
+	"time"
 
 	"headroom/accounting"
+	"headroom/hardware"
+	"headroom/sweep"
 )
 
 // explainWords are the words of the command that shows the ledger of a case; what
@@ -79,6 +84,51 @@ func explainWords(model string, c *accounting.CaseFields) []string {
 	name("moe", c.MoE, accounting.RoutedAuto.String())
 	if c.Dropout > 0 {
 		add("dropout", c.Dropout)
+	}
+	return words
+}
+
+// moneyWords are the flags that make explain price a case as a study does.
+func moneyWords(t *sweep.Terms) (words []string) {
+	add := func(flag, value string) {
+		if value != "" {
+			words = append(words, "--"+flag, quoted(value))
+		}
+	}
+	number := func(flag string, x, silent float64) {
+		if x != silent {
+			add(flag, strconv.FormatFloat(x, 'g', -1, 64))
+		}
+	}
+	seconds := func(flag string, x float64) {
+		if x > 0 {
+			add(flag, time.Duration(math.Round(x*1e9)).String())
+		}
+	}
+	names := func(flag string, all []string) {
+		csv := make([]string, len(all))
+		for i := range all {
+			csv[i] = csvWord(all[i])
+		}
+		add(flag, strings.Join(csv, ","))
+	}
+	add("tokens", strconv.FormatInt(t.Tokens, 10))
+	if p := &t.Prices; p.Pricing != string(hardware.OnDemand) {
+		add("pricing", p.Pricing)
+	}
+	names("provider", t.Prices.Providers)
+	names("region", t.Prices.Regions)
+	add("prices-since", string(t.Prices.Since))
+	number("goodput", t.Lost.Goodput, 0)
+	f := &t.Lost.Failures
+	number("gpu-hours-between-failures", f.GPUHoursBetween, 0)
+	number("instance-hours-between-interruptions", f.InstanceHoursBetween, 0)
+	seconds("checkpoint-time", f.CheckpointSeconds)
+	seconds("restart-time", f.RestartSeconds)
+	seconds("checkpoint-interval", f.IntervalSeconds)
+	if e := t.Energy; e != nil {
+		number("power", e.Power, 0)
+		number("pue", e.PUE, 0)
 	}
 	return words
 }

@@ -14,7 +14,7 @@ import (
 
 func newPlan(s *state) *cobra.Command {
 	var f studyFlags
-	var list, yaml bool
+	var list, yaml, keys bool
 	cmd := &cobra.Command{
 		Use:   "plan [STUDY]",
 		Short: "Show what sweeping a study would do, without doing it",
@@ -27,11 +27,15 @@ written.
   headroom plan study.yaml --set tp=1,2,4
   headroom plan study.yaml --json
   headroom plan --list               # the embedded studies
+  headroom plan --keys               # every key of a study, and the variable that overrides it
   headroom plan overnight --yaml > mine.yaml   # begin a study from one of them`,
 		Args: atMost(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if list {
 				return s.printPresets()
+			}
+			if keys {
+				return s.printKeys()
 			}
 			if yaml {
 				return s.printStudy(args)
@@ -57,6 +61,7 @@ written.
 	}
 	f.register(cmd)
 	cmd.Flags().BoolVar(&list, "list", false, "list the embedded studies")
+	cmd.Flags().BoolVar(&keys, "keys", false, "list the keys of a study with their meanings")
 	cmd.Flags().BoolVar(&yaml, "yaml", false, "print the embedded study as it is written")
 	return cmd
 }
@@ -178,6 +183,19 @@ func (s *state) printPresets() error {
 	t := table("study", ">cases", "about")
 	for _, p := range all {
 		t.add(p.Name, thousands(p.Cases), p.About)
+	}
+	t.write(s.Stdout, "", s.bold)
+	return nil
+}
+
+// printKeys lists every key that a study may have.
+func (s *state) printKeys() error {
+	if s.JSON {
+		return s.writeJSON(map[string]any{"keys": sweep.Keys()})
+	}
+	t := table("key", "variable", "meaning")
+	for _, k := range sweep.Keys() {
+		t.add(k.Path, k.Env, k.Doc)
 	}
 	t.write(s.Stdout, "", s.bold)
 	return nil

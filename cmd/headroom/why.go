@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -91,6 +92,7 @@ func (s *state) bestCase(d *results.Dataset) (int64, error) {
 
 func (s *state) printWhy(d *results.Dataset, row *results.Row) error {
 	all := results.Columns()
+	command, lacks := explainRow(d, row)
 	if s.JSON {
 		rows, err := jsonRows([]results.Row{*row}, allColumns())
 		if err != nil {
@@ -100,8 +102,9 @@ func (s *state) printWhy(d *results.Dataset, row *results.Row) error {
 			Row     json.RawMessage  `json:"row"`
 			Columns []results.Column `json:"columns"`
 			Explain string           `json:"explain"`
+			Lacks   []string         `json:"explain_lacks,omitempty"`
 			accountingAnswer
-		}{rows[0], all, explainCommand(d, row), answer(d, row)})
+		}{rows[0], all, command, lacks, answer(d, row)})
 	}
 	t := table("column", ">value", "unit", "meaning")
 	for i := range all {
@@ -119,10 +122,12 @@ func (s *state) printWhy(d *results.Dataset, row *results.Row) error {
 	if a.Note != "" {
 		fmt.Fprintf(s.Stdout, "\n%s\n", a.Note)
 	}
-	if command := explainCommand(d, row); command != "" {
-		fmt.Fprintf(s.Stdout, "\nexplain it: %s\n", command)
-	} else {
-		fmt.Fprintf(s.Stdout, "\nonly the study describes the model %s: headroom explain --hidden … --layers … takes such a description\n", row.Model)
+	fmt.Fprintln(s.Stdout)
+	if command != "" {
+		fmt.Fprintln(s.Stdout, "explain it:", command)
+	}
+	for _, l := range lacks {
+		fmt.Fprintln(s.Stdout, l)
 	}
 	return nil
 }
@@ -181,17 +186,35 @@ func rowCase(r *results.Row) *accounting.CaseFields {
 		TP: int64(r.TP), SP: r.SP, PP: int64(r.PP), VPP: int64(r.VPP), CP: int64(r.CP), EP: int64(r.EP), DP: int64(r.DP), ZeRO: int64(r.ZeRO),
 		Schedule: r.Schedule, Replicas: int64(r.Replicas), FirstLayers: int64(r.FirstLayers), LastLayers: int64(r.LastLayers),
 		Recipe: r.Recipe, Profile: r.Profile, Optimizer: r.Optimizer, Attention: r.Attention, Recompute: r.Recompute, Loss: r.Loss, MoE: r.MoE,
-		Compile: r.Compiled, Trainable: r.Trainable, Offload: r.Offload, InBackward: r.InBackward,
+		Dropout: r.Dropout, Compile: r.Compiled, Trainable: r.Trainable, Offload: r.Offload, InBackward: r.InBackward,
 	}
 }
 
-// explainCommand is the command that shows the ledger of a row; "" for a model that
-// the study gave the dimensions of.
-func explainCommand(d *results.Dataset, r *results.Row) string {
-	if _, own := d.Plan().Models[r.Model]; own && !strings.HasSuffix(r.Model, ".json") {
-		return ""
+// explainRow is the command that takes a row's case apart, with its price, and in a
+// sentence each what the dataset does not hold of it. Of a model that the study gave the
+// dimensions of there is no command.
+func explainRow(d *results.Dataset, r *results.Row) (command string, lacks []string) {
+	p := d.Plan()
+	if _, own := p.Models[r.Model]; own {
+		if !strings.HasSuffix(r.Model, ".json") {
+			return "", []string{fmt.Sprintf("only the study describes the model %s: headroom explain --hidden … --layers … takes such a description", r.Model)}
+		}
+		if !filepath.IsAbs(r.Model) {
+			lacks = append(lacks, "the model's path is relative to the study's file")
+		}
 	}
-	return strings.Join(explainWords(r.Model, rowCase(r)), " ")
+	words := explainWords(r.Model, rowCase(r))
+	terms, err := sweep.TermsOf(&p)
+	switch {
+	case err != nil:
+		lacks = append(lacks, "what the study says of tokens and prices can not be read: "+err.Error())
+	case r.Status == results.StatusFits && terms.Tokens > 0:
+		words = append(words, moneyWords(&terms)...)
+		if terms.Prices.Table != "" {
+			lacks = append(lacks, "its price is of the study's own table: add --prices FILE.csv")
+		}
+	}
+	return strings.Join(words, " "), lacks
 }
 
 func valueText(v any) string {
