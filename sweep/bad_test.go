@@ -66,6 +66,14 @@ func TestBadStudies(t *testing.T) {
 		"bad_price_table.csv:2:11: accelerator_slug: unknown accelerator \"h10\": did you mean h100-sxm?",
 		"  hint: this table is prices.file of the study",
 	)
+	f("unused_price_table",
+		"unused_price_table.bad.yaml:4:16: prices.file: no row of it, on_demand, is for an accelerator of the study",
+		"  hint: prices.pricing, providers, regions and since choose among its rows",
+	)
+	f("empty_price_table",
+		"empty_price_table.bad.yaml:4:16: prices.file: no row of it, on_demand, is for an accelerator of the study",
+		"  hint: prices.pricing, providers, regions and since choose among its rows",
+	)
 	f("no_price_table",
 		"no_price_table.bad.yaml:4:16: prices.file: missing.csv cannot be read: no such file or directory",
 		"  hint: a path in a study is relative to the study's file",

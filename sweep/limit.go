@@ -203,8 +203,8 @@ func (s *limitSearch) possible() error {
 	return nil
 }
 
-// report evaluates one number against the capacity.
-func (s *limitSearch) report(n int64) (accounting.Report, error) {
+// at is the case of one number, compiled.
+func (s *limitSearch) at(n int64) (*accounting.Case, *accounting.Compiled, error) {
 	o := s.q.Case
 	o.UsableBytes = s.q.CapacityBytes
 	compiled := s.compiled
@@ -216,23 +216,27 @@ func (s *limitSearch) report(n int64) (accounting.Report, error) {
 	case LimitLayers:
 		m, err := s.q.Layers(n)
 		if err != nil {
-			return accounting.Report{}, err
+			return nil, nil, err
 		}
 		o.Model = m
 	}
 	c, err := o.Resolve()
-	if err != nil {
-		return accounting.Report{}, err
+	if err == nil && compiled == nil {
+		compiled, err = c.Compile()
 	}
-	if compiled == nil {
-		if compiled, err = c.Compile(); errors.Is(err, accounting.ErrOverflow) {
-			return accounting.Report{Reason: accounting.ReasonOverflow}, nil
-		} else if err != nil {
-			return accounting.Report{}, err
-		}
+	return c, compiled, err
+}
+
+// report evaluates one number against the capacity.
+func (s *limitSearch) report(n int64) (r accounting.Report, err error) {
+	c, k, err := s.at(n)
+	switch {
+	case errors.Is(err, accounting.ErrOverflow):
+		return accounting.Report{Reason: accounting.ReasonOverflow}, nil
+	case err != nil:
+		return r, err
 	}
-	var r accounting.Report
-	compiled.Evaluate(&c.Setting, &r)
+	k.Evaluate(&c.Setting, &r)
 	return r, nil
 }
 
@@ -287,6 +291,11 @@ func (s *limitSearch) find(out *LimitResult) error {
 		return err
 	}
 	out.LimitedBy, out.NextPeakBytes = r.Reason.Code(), r.Memory.PeakBytes
+	if r.RuledOut() {
+		if c, k, err := s.at(next); err == nil {
+			out.Notes = append(out.Notes, fmt.Sprintf("%s %d can not exist: %s", strings.ReplaceAll(s.q.Axis, "_", " "), next, k.WhyNot(&c.Setting, r.Reason)))
+		}
+	}
 	return nil
 }
 

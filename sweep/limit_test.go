@@ -107,7 +107,13 @@ func TestLimitEnds(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, int64(1024), r.Largest)
 	require.Equal(t, accounting.ReasonContextPositions.Code(), r.LimitedBy)
-	require.NotEmpty(t, r.Notes)
+	require.Contains(t, r.Notes, "context 1025 can not exist: a context of 1025 tokens is longer than the learned position table of 1024")
+
+	// Nothing can be laid out.
+	r, err = Limit(LimitQuery{Case: accounting.Options{Model: lookup(t, "mixtral-8x7b"), MoE: "fused"}, Axis: LimitMicroBatch, CapacityBytes: 1e12})
+	require.NoError(t, err)
+	require.Zero(t, r.Largest)
+	require.Contains(t, r.Notes, "micro batch 1 can not exist: the fused kernels of routed layers take mxfp8 alone, and recipe bf16-mixed has 16-bit")
 
 	// Nothing fits.
 	r, err = Limit(LimitQuery{Case: accounting.Options{Model: lookup(t, "llama-3.1-405b")}, Axis: LimitMicroBatch, CapacityBytes: 1e9})

@@ -27,7 +27,7 @@ type Prices struct {
 
 // all are the rows that are chosen from.
 func (p *Prices) all() []hardware.Price {
-	if p.rows != nil {
+	if p.Table != "" { // which may be empty
 		return p.rows
 	}
 	return hardware.Prices()
@@ -217,6 +217,7 @@ func (d *decoder) checkMoney() {
 		x := d.get(path)
 		return place{x, x.node, x.field.path}
 	}
+	d.checkPriceTable()
 	failures := ""
 	for _, f := range fields {
 		if len(f.path) > len("failures.") && f.path[:len("failures.")] == "failures." && d.get(f.path) != nil {
@@ -233,5 +234,21 @@ func (d *decoder) checkMoney() {
 		d.fail(at(failures), "add failures.gpu_hours_between: 419 interruptions of 16,384 H100 in 54 days, as Llama 3 405B had, are 50700", "%v", err)
 	} else if l.Failures.CheckpointSeconds == 0 && l.Failures.RestartSeconds == 0 {
 		d.fail(at(failures), "add failures.checkpoint_seconds and failures.restart_seconds", "failures cost nothing where neither a checkpoint nor a restart takes time")
+	}
+}
+
+// checkPriceTable sees that one's own table prices some case of the study.
+func (d *decoder) checkPriceTable() {
+	x, a := d.get(priceTableKey), d.out.Axis("accelerator")
+	if x == nil || d.noPrices || a == nil {
+		return
+	}
+	p := &d.out.Prices
+	f := p.filter("")
+	for _, v := range a.Values {
+		f.Accelerators = append(f.Accelerators, v.Text())
+	}
+	if rows, err := hardware.SelectPrices(p.all(), f); err == nil && len(rows) == 0 {
+		d.fail(place{x, x.node, x.field.path}, "prices.pricing, providers, regions and since choose among its rows", "no row of it, %s, is for an accelerator of the study", p.Pricing)
 	}
 }

@@ -48,6 +48,8 @@ var commandLines = []string{
 	"models llama --json", "models --types", "gpus h100", "prices h100-sxm --pricing spot --min-gpus 8", "prices --region us-east-1",
 	"validate --measured m.csv --rows", "validate --measured m.csv --json", "validate --measured nowhere.csv",
 	"pick --model gpt2 --tokens 1B --gpu h100-sxm --gpus 8 --budget 1M", "pick --model gpt2 --gpu h100-sxm --gpus 8 --deadline 3w --json", "pick --gpu h100-sxm --gpus 8 --family gpt2 --flops 1e18",
+	"explain --model mixtral-8x7b --moe fused --recipe mxfp8-mixed-grad16 --pp 2 --vpp 2 --gpus 16 --gpu b200-sxm", "explain --model gpt2 --lora-rank 8 --lora-dropout 0.1 --lora-target-modules dropout --attention flash1 --optimizer adam4bit",
+	"plan --keys", "plan s.yaml --set prices.file=p.csv --set moe=fused --set trainable=lora:8:dropout",
 	"explain --model gpt2 --log-level debug -q", "explain --model gpt2 --log-level loud", "explain -m gpt2 -g l4 -m gpt2-xl", "gpus --json=maybe",
 }
 

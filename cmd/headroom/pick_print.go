@@ -122,6 +122,9 @@ func addCost(t *textTable, cost *accounting.Cost) {
 	if usd := cost.USD; usd != nil {
 		t.add("cost", fmt.Sprintf("$%s ($%s to $%s)", wholeDollars(*usd), wholeDollars(*cost.USDLow), wholeDollars(*cost.USDHigh)))
 		t.add("price", priceText(cost))
+		if p := cost.Price; p.Provider != hardware.UserProvider {
+			t.add("offer", strings.TrimSpace(fmt.Sprintf("%s in %s · %s %s", p.Provider, p.Region, p.Pricing, p.InstanceType)))
+		}
 	} else {
 		t.add("cost", "not known: "+cost.Why)
 	}
