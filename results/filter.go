@@ -143,14 +143,6 @@ func filterError(source string, err error, names []string) error {
 	return e
 }
 
-// String is the condition as it was written.
-func (f *Filter) String() string {
-	if f == nil {
-		return ""
-	}
-	return f.source
-}
-
 // fields are the fields of Row that the filter reads.
 func (f *Filter) fields() []int {
 	if f == nil {

@@ -86,39 +86,12 @@ func profile(name string) (string, error) {
 	return p.Name, nil
 }
 
-func attention(name string) (string, error) {
-	a, err := accounting.ParseAttention(name)
-	return a.String(), err
-}
-
-func recompute(name string) (string, error) {
-	r, err := accounting.ParseRecompute(name)
-	return r.String(), err
-}
-
-func trainable(name string) (string, error) {
-	t, err := accounting.ParseTrainable(name)
-	return t.String(), err
-}
-
-func offload(name string) (string, error) {
-	o, err := accounting.ParseOffload(name)
-	return o.String(), err
-}
-
-func schedule(name string) (string, error) {
-	s, err := accounting.ParseSchedule(name)
-	return s.String(), err
-}
-
-func routed(name string) (string, error) {
-	r, err := accounting.ParseRouted(name)
-	return r.String(), err
-}
-
-func loss(name string) (string, error) {
-	l, err := accounting.ParseLoss(name)
-	return l.String(), err
+// spelled finds a name with a parser and gives it as the value writes itself.
+func spelled[T fmt.Stringer](parse func(string) (T, error)) func(string) (string, error) {
+	return func(name string) (string, error) {
+		v, err := parse(name)
+		return v.String(), err
+	}
 }
 
 func accelerator(name string) (string, error) {

@@ -110,9 +110,6 @@ func (p Preset) Model(opt Options) (*Model, error) {
 	return m, nil
 }
 
-// Config is the embedded config.json; nil for the worked example.
-func (p Preset) Config() []byte { return slices.Clone(p.config) }
-
 // UnknownModelError reports a name that is no preset.
 type UnknownModelError struct {
 	Name    string
