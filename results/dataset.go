@@ -31,6 +31,8 @@ type Dataset struct {
 	plan  Plan
 	runID string
 	parts int
+	// schemaVersion is that of the dataset: of another program, perhaps.
+	schemaVersion int
 
 	mu   sync.Mutex
 	idle []*partEncoder // kept from part to part: each holds a page of every column and an open row group
@@ -94,12 +96,12 @@ func Open(fsys FS, dir string) (*Dataset, error) {
 		return nil, &DamagedError{Part: -1, Path: filepath.Join(dir, planName), Err: err}
 	}
 	d := newDataset(fsys, dir, found.Plan)
-	d.runID = found.RunID // made by another schema version, perhaps
+	d.runID, d.schemaVersion = found.RunID, found.SchemaVersion
 	return d, nil
 }
 
 func newDataset(fsys FS, dir string, plan Plan) *Dataset {
-	return &Dataset{fs: fsys, dir: dir, plan: plan, runID: plan.RunID(), parts: int(plan.parts())}
+	return &Dataset{fs: fsys, dir: dir, plan: plan, runID: plan.RunID(), parts: int(plan.parts()), schemaVersion: SchemaVersion}
 }
 
 // lay makes the directories and publishes the plan. The plan comes last and
@@ -313,8 +315,7 @@ func (d *Dataset) Commit() (Manifest, error) {
 	if lacking := missing(markers, d.parts); len(lacking) > 0 {
 		return Manifest{}, &IncompleteError{Dir: d.dir, Missing: lacking, Parts: d.parts}
 	}
-	m := newManifest(d.plan, markers)
-	m.RunID = d.runID
+	m := d.manifest(markers)
 	b, err := encodeJSON(m)
 	if err != nil {
 		return Manifest{}, fmt.Errorf("results: manifest: %w", err)

@@ -78,11 +78,11 @@ type Manifest struct {
 	Parts []Marker `json:"parts"`
 }
 
-// newManifest sums the markers of a dataset, in order of parts. It is used for
+// manifest sums the markers of a dataset, in order of parts. It is used for
 // incomplete datasets too.
-func newManifest(p Plan, markers []Marker) Manifest {
+func (d *Dataset) manifest(markers []Marker) Manifest {
 	m := Manifest{
-		RunID: p.RunID(), Name: p.Name, Engine: p.Engine, SchemaVersion: SchemaVersion,
+		RunID: d.runID, Name: d.plan.Name, Engine: d.plan.Engine, SchemaVersion: d.schemaVersion,
 		Counts: newCounts(), Parts: make([]Marker, 0, len(markers)),
 	}
 	h := sha256.New()

@@ -47,8 +47,7 @@ func (d *Dataset) Summary() (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	m := newManifest(d.plan, markers)
-	m.RunID = d.runID
+	m := d.manifest(markers)
 	return Summary{Manifest: m, Missing: missing(markers, d.parts)}, nil
 }
 

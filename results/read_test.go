@@ -499,3 +499,42 @@ func BenchmarkTop(b *testing.B) {
 	f("columns=2/where=fits", TopOptions{By: by, Columns: []string{"tp"}, Limit: 20, Where: filter(b, "fits && tp <= 4")})
 	f("columns=all/where=none", TopOptions{By: by, Limit: 20})
 }
+
+// A dataset of an older schema is as sound as it was, and its manifest stays its own.
+func TestOlderSchema(t *testing.T) {
+	dir := t.TempDir()
+	d, err := Create(OS(), dir, testPlan(2, 1))
+	require.NoError(t, err)
+	row := Row{Status: StatusRuledOut, Reason: "tp_heads"}
+	for part := range 2 {
+		_, err := d.WritePart(part, func(w *PartWriter) error {
+			row.CaseID = int64(part)
+			return w.Write(&row)
+		})
+		require.NoError(t, err)
+	}
+	_, err = d.Commit()
+	require.NoError(t, err)
+	before := map[string][]byte{}
+	for _, name := range []string{planName, successName} {
+		path := filepath.Join(dir, name)
+		b, err := os.ReadFile(path)
+		require.NoError(t, err)
+		now := fmt.Sprintf(`"schema_version": %d`, SchemaVersion)
+		require.Contains(t, string(b), now)
+		before[path] = []byte(strings.Replace(string(b), now, `"schema_version": 1`, 1))
+		require.NoError(t, os.WriteFile(path, before[path], 0o666))
+	}
+	d, err = Open(OS(), dir)
+	require.NoError(t, err)
+	v, err := d.Verify(t.Context())
+	require.NoError(t, err)
+	require.True(t, v.Sound(), v.Damaged)
+	_, err = d.Commit()
+	require.NoError(t, err)
+	for path, b := range before {
+		held, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.Equal(t, string(b), string(held), path)
+	}
+}

@@ -86,9 +86,7 @@ func (d *Dataset) verifyManifest(markers []Marker) error {
 	if err != nil || !s.Complete || len(markers) < d.parts {
 		return err
 	}
-	want := newManifest(d.plan, markers)
-	want.RunID = d.runID
-	b, err := encodeJSON(want)
+	b, err := encodeJSON(d.manifest(markers))
 	if err != nil {
 		return fmt.Errorf("results: manifest: %w", err)
 	}
