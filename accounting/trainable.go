@@ -133,18 +133,14 @@ func (t Trainable) String() string {
 // adapters have dropout before them.
 func ParseTrainable(text string) (Trainable, error) {
 	word, rest, more := strings.Cut(strings.ToLower(strings.TrimSpace(text)), ":")
-	parts := func(kind string, names []partName, list string) (Parts, error) {
+	parts := func(kind string, known []partName, list string) (Parts, error) {
 		var out Parts
 		for _, name := range strings.FieldsFunc(list, func(c rune) bool { return c == '+' || c == ',' || c == ' ' }) {
-			i := slices.IndexFunc(names, func(n partName) bool { return n.name == name })
+			i := slices.IndexFunc(known, func(n partName) bool { return n.name == name })
 			if i < 0 {
-				known := make([]string, len(names))
-				for i := range names {
-					known[i] = names[i].name
-				}
-				return 0, unknown(kind, name, known)
+				return 0, unknown(kind, name, names(known, func(n partName) string { return n.name }))
 			}
-			out |= names[i].part
+			out |= known[i].part
 		}
 		return out, nil
 	}
@@ -172,13 +168,10 @@ func ParseTrainable(text string) (Trainable, error) {
 }
 
 // LoRATargets are the names of what adapters can be put on.
-func LoRATargets() []string {
-	out := make([]string, len(targetNames))
-	for i := range targetNames {
-		out[i] = targetNames[i].name
-	}
-	return out
-}
+func LoRATargets() []string { return names(targetNames, func(n partName) string { return n.name }) }
+
+// FrozenParts are the names of what can be frozen.
+func FrozenParts() []string { return names(frozenNames, func(n partName) string { return n.name }) }
 
 // partOf is the part that a weight of a component belongs to.
 func partOf(component, weight string, g Group) Parts {

@@ -37,6 +37,9 @@ Whatever is not given has a default, which the output states. Sizes take K M B T
 			if err != nil {
 				return err
 			}
+			if f.device == nil && f.tokens > 0 {
+				c.Notes = append(c.Notes, "no time and no cost of the tokens are told: they are an accelerator's, write --gpu NAME")
+			}
 			if f.device != nil {
 				if c.Setting.Machine, err = accounting.NewMachine(*f.device, &c.Recipe.Precision, 0); err != nil {
 					c.Notes = append(c.Notes, "no time is told: "+err.Error())
