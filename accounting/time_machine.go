@@ -104,7 +104,7 @@ func NewMachine(a hardware.Accelerator, p *Precision, network float64) (*Machine
 		// compute capability 10.0, AMD's with gfx950 (check_mxfp8_support of both's
 		// TransformerEngine, transformer_engine/pytorch/fp8.py).
 		if _, blocks := a.PeakFLOPS(hardware.FP4); m.Format == FormatMXFP8 && !blocks {
-			return nil, fmt.Errorf("%s has no %s: choose fp8-mixed", a.Slug, m.Format)
+			return nil, fmt.Errorf("%s has no %s: choose a recipe in fp8 or 16 bits", a.Slug, m.Format)
 		}
 	}
 	m.PrintedPeak = m.Peak

@@ -453,8 +453,8 @@ func TestNewMachineRefuses(t *testing.T) {
 	f("v100-sxm-32gb", "bf16-mixed", "v100-sxm-32gb has no bf16: choose another recipe")
 	f("a100-sxm-80gb", "fp8-mixed", "a100-sxm-80gb has no fp8: choose a 16-bit recipe")
 	f("h100-sxm", "nvfp4-mixed", "h100-sxm has no fp4: choose a 16-bit recipe")
-	f("h100-sxm", "mxfp8-mixed", "h100-sxm has no mxfp8: choose fp8-mixed")
-	f("gaudi3", "fsdp-mxfp8", "gaudi3 has no mxfp8: choose fp8-mixed")
+	f("h100-sxm", "mxfp8-mixed", "h100-sxm has no mxfp8: choose a recipe in fp8 or 16 bits")
+	f("gaudi3", "fsdp-mxfp8", "gaudi3 has no mxfp8: choose a recipe in fp8 or 16 bits")
 }
 
 // BenchmarkTime is the cost of timing one case, nothing cached between cases.

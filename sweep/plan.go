@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -114,6 +115,27 @@ func TermsOf(p *results.Plan) (Terms, error) {
 	var t Terms
 	err := json.Unmarshal(p.Study, &t)
 	return t, err
+}
+
+// axisColumns are the columns of axes whose column has another name.
+var axisColumns = map[string]string{"context": "context_tokens", "global_batch_tokens": "tokens_per_step"}
+
+// AxisColumns are the columns that hold the axes which a dataset's study declares, in
+// its order.
+func AxisColumns(p *results.Plan) []string {
+	var study struct {
+		Axes []struct {
+			Axis string `json:"axis"`
+		} `json:"axes"`
+	}
+	if json.Unmarshal(p.Study, &study) != nil {
+		return nil // of a program that wrote it otherwise
+	}
+	var columns []string
+	for _, a := range study.Axes {
+		columns = append(columns, cmp.Or(axisColumns[a.Axis], a.Axis))
+	}
+	return columns
 }
 
 // namedModel finds a model of the catalog or of a family.

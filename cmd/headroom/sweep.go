@@ -259,7 +259,8 @@ func (s *state) printSweep(study *sweep.Study, a *sweepAnswer, shard sweep.Shard
 	if err != nil {
 		return err
 	}
-	best := results.TopOptions{Where: fits, By: by, Columns: summaryColumns, Limit: 10, Concurrency: s.CPUs}
+	columns := summary(d)
+	best := results.TopOptions{Where: fits, By: by, Columns: columns, Limit: 10, Concurrency: s.CPUs}
 	if best.Per = groupsOf(study); len(best.Per) > 0 {
 		best.Limit = 1
 	}
@@ -268,7 +269,7 @@ func (s *state) printSweep(study *sweep.Study, a *sweepAnswer, shard sweep.Shard
 		return err
 	}
 	if s.JSON {
-		if a.Best, err = jsonRows(top.Rows, summaryColumns); err != nil {
+		if a.Best, err = jsonRows(top.Rows, columns); err != nil {
 			return err
 		}
 		return s.writeJSON(a)
@@ -276,7 +277,7 @@ func (s *state) printSweep(study *sweep.Study, a *sweepAnswer, shard sweep.Shard
 	if !s.Quiet && s.Progress != "json" {
 		s.tellRun(study, a, shard)
 	}
-	if err := s.printRows(&top, summaryColumns, true); err != nil {
+	if err := s.printRows(&top, columns, true); err != nil {
 		return err
 	}
 	fmt.Fprintf(s.Stdout, "\ndataset: %s (%s, %s)\n", study.Out.Dir, plural(a.Rows, "row"), inGiB(a.Bytes))

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"headroom/results"
+	"headroom/sweep"
 
 	"github.com/spf13/cobra"
 )
@@ -32,11 +33,28 @@ var summaryColumns = []string{
 	"peak_bytes", "headroom_bytes", "step_seconds", "tokens_per_second_per_gpu", "mfu_causal", "cost_usd", "status",
 }
 
-// silent are the settings among the summary columns, with the value that says
-// nothing.
+// summary are the columns that tell the rows of a dataset apart and say what they come
+// to: the summary's, those of the study's axes, and more. A name that is no column of
+// this program's is left out.
+func summary(d *results.Dataset, more ...string) []string {
+	p := d.Plan()
+	names := slices.Clone(summaryColumns)
+	for _, name := range append(sweep.AxisColumns(&p), more...) {
+		if _, err := results.LookupColumns(name); err != nil || slices.Contains(names, name) {
+			continue
+		}
+		names = slices.Insert(names, slices.Index(names, "peak_bytes"), name)
+	}
+	return names
+}
+
+// outcomes are the summary columns that are no settings.
+var outcomes = []string{"case_id", "peak_bytes", "headroom_bytes", "step_seconds", "tokens_per_second_per_gpu", "mfu_causal", "cost_usd"}
+
+// silent are settings with the value that says nothing.
 var silent = map[string]any{
-	"tp": int64(1), "pp": int64(1), "vpp": int64(1), "cp": int64(1), "ep": int64(1), "dp": int64(1), "zero": int64(0), "gpus": int64(1), "recompute": "none",
-	"model": nil, "context_tokens": nil, "accelerator": nil, "micro_batch": nil, "global_batch": nil, "recipe": nil, "profile": nil, "status": results.StatusFits,
+	"tp": int64(1), "pp": int64(1), "vpp": int64(1), "cp": int64(1), "ep": int64(1), "dp": int64(1), "zero": int64(0), "gpus": int64(1),
+	"recompute": "none", "status": results.StatusFits,
 }
 
 func newTop(s *state) *cobra.Command {
@@ -86,7 +104,6 @@ KB … TB, KiB … TiB.`,
 			if err != nil {
 				return misuse(err, "headroom top --list shows the columns")
 			}
-			o.Columns = names
 			if limit < 1 {
 				return usage("", "--limit %d: write a positive number", limit)
 			}
@@ -101,6 +118,16 @@ KB … TB, KiB … TiB.`,
 			if err != nil {
 				return err
 			}
+			if columns == "" {
+				more := slices.Clone(o.Per)
+				if cmd.Flags().Changed("by") {
+					for _, k := range o.By {
+						more = append(more, k.Column)
+					}
+				}
+				names = summary(d, more...)
+			}
+			o.Columns = names
 			top, err := d.Top(context.Background(), o)
 			if errors.Is(err, results.ErrTooManyGroups) {
 				return misuse(err, "")
@@ -242,7 +269,7 @@ func terse(t results.Table) (out results.Table, common string) {
 	out.Rows = make([][]any, len(t.Rows))
 	var said []string
 	for j, c := range t.Columns {
-		quiet, setting := silent[c.Name]
+		quiet, setting := silent[c.Name], !slices.Contains(outcomes, c.Name)
 		same := !slices.ContainsFunc(t.Rows, func(r []any) bool { return r[j] != t.Rows[0][j] })
 		switch {
 		case same && t.Rows[0][j] == nil, setting && same && t.Rows[0][j] == quiet:
