@@ -63,6 +63,9 @@ type Profile struct {
 	// EarlyCasts says that products below 16 bits are quantised as in releases before
 	// 2025.
 	EarlyCasts bool
+	// WholeRecompute says that full recompute runs a layer to its end, also where the
+	// framework's later releases stop at the last tensor that backward wants.
+	WholeRecompute bool
 	// Broadcasts says that ZeRO-1 and 2 deal whole parameters to the ranks, reduce all
 	// gradients everywhere, and that each rank in turn broadcasts what it updated.
 	Broadcasts bool
@@ -175,7 +178,7 @@ func (p *Profile) recomputes(r Recompute) bool {
 
 // profiles is the registry, in the order people are shown.
 func profiles() []*Profile {
-	return []*Profile{&megatronProfile, &fsdp2Profile, &torchEagerProfile, &megatron2023Profile, &fsdp2In2024Profile, &megatron2025Profile, &megatron2024Profile, &deepspeedProfile, &megatronDeepspeedProfile, &internevoProfile, &seedProfile}
+	return []*Profile{&megatronProfile, &fsdp2Profile, &torchEagerProfile, &megatron2023Profile, &fsdp2In2024Profile, &fsdp2023Profile, &megatron2025Profile, &megatron2024Profile, &deepspeedProfile, &megatronDeepspeedProfile, &internevoProfile, &seedProfile}
 }
 
 // ProfileNames lists the framework profiles.

@@ -15,6 +15,15 @@ var fsdp2Profile = TorchTitan{}.Profile("fsdp2", "torchtitan on torch FSDP2: fp3
 var fsdp2In2024Profile = TorchTitan{Norm: ManualNorm, RootGathered: true}.
 	Profile("fsdp2-2024", "torchtitan of 2024: RMSNorm in fp32 pieces, root group kept gathered")
 
+// fsdp2023Profile is torch's FSDP before torch 2.1, whose torch.utils.checkpoint runs
+// a layer again to its end (torch/utils/checkpoint.py; set_checkpoint_early_stop came
+// with 2.1).
+var fsdp2023Profile = func() Profile {
+	p := TorchTitan{RootGathered: true}.Profile("fsdp-2023", "torch FSDP before torch 2.1: full recompute runs a layer to its end")
+	p.WholeRecompute = true
+	return p
+}()
+
 // A TorchTitan is a generation of torchtitan and of the torch under it; the zero
 // value is torchtitan 0.1 on torch 2.9 or later.
 type TorchTitan struct {

@@ -87,6 +87,7 @@ type unitContext struct {
 	again  float64 // the part of the layers that full recompute runs again
 	routed RoutedPath
 	hidden bool // the exchange of tokens runs beside computation
+	stops  bool // full recompute ends with the last tensor that backward wants
 }
 
 func (c *Compiled) unitContext(x *Setting, m *Machine) unitContext {
@@ -108,6 +109,7 @@ func (c *Compiled) unitContext(x *Setting, m *Machine) unitContext {
 	u.tp = group{p.TP, 1}
 	u.cp = group{p.CP, p.TP}
 	u.ep = group{p.EP, p.ETP}
+	u.stops = u.stack.EarlyStop && !c.Ledger.Profile.WholeRecompute
 	u.again = u.r.Recompute.share(c.limits.layers, p)
 	u.shard = group{p.ShardRanks(), p.TP}
 	u.routed = c.routedPath(p, m)
@@ -404,7 +406,7 @@ func (u *unitContext) norms(l *arch.Layer, d float64, f, b *passTime) {
 func (u *unitContext) repeat(cs *compiledSection, f, b *passTime, last float64) {
 	switch u.r.Recompute.Mode {
 	case RecomputeFull:
-		if !u.stack.EarlyStop {
+		if !u.stops {
 			last = 0
 		}
 		b.recompute = float64(u.again * (f.matmul + f.attention + f.elementwise - last))

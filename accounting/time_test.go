@@ -606,3 +606,23 @@ func TestBlockingTensorParallel(t *testing.T) {
 	require.InEpsilon(t, 0.75/overlapped, step(true, true)/step(false, true), 1e-9)
 	require.InEpsilon(t, 0.5/overlapped, step(true, false)/step(false, false), 1e-9)
 }
+
+// Before torch 2.1 a recomputed layer ran to its end; since then all but its last product
+// is run again: of 4 + 2k products of width d, with k = 4 the ratio of the feed-forward,
+// the 4 of the down-projection are spared.
+func TestWholeRecompute(t *testing.T) {
+	m := machine(t, "a100-sxm-80gb", "fsdp-mixed")
+	step := func(profile, recompute, recipe string) (out Time) {
+		c, err := Options{Model: llamaLike(8192, 4, 64, 64, 4*8192, 32000, false, false), Profile: profile, Recipe: recipe, Recompute: recompute, GPUs: 8, Context: 512, MicroBatch: 64, GlobalBatch: 512}.Resolve()
+		require.NoError(t, err)
+		k, err := c.Compile()
+		require.NoError(t, err)
+		k.Time(&c.Setting, m, &out)
+		return out
+	}
+	now, before := step("fsdp2", "full", "fsdp-mixed"), step("fsdp-2023", "full", "fsdp-mixed")
+	last := 4 * m.ProductSeconds(64*512, 8192, 4*8192, false, false)
+	require.InEpsilon(t, last, before.RecomputeSeconds-now.RecomputeSeconds, 1e-9)
+	require.InDelta(t, 2.0/3, now.RecomputeSeconds/before.RecomputeSeconds, 0.02)
+	require.Equal(t, step("fsdp2", "none", "fsdp-mixed").StepSeconds, step("fsdp-2023", "none", "fsdp-mixed").StepSeconds)
+}

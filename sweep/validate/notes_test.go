@@ -19,4 +19,10 @@ func TestNotes(t *testing.T) {
 	require.Equal(t, "A800-80GB", gpu("A100-80GB", instead))
 	require.Equal(t, "H100-80GB", gpu("H100-80GB", instead))
 	require.Equal(t, "A100-80GB", gpu("A100-80GB", ""))
+
+	fsdp := func(year, notes string) string { m := Measurement{Year: year, Notes: notes}; return m.fsdp() }
+	require.Equal(t, "fsdp-2023", fsdp("2023-2024", "precision field 'bf16'; MP mode PURE; cpu_offload=False"))
+	require.Equal(t, "fsdp2", fsdp("2023-2024", "precision field 'amp_bf16'; MP mode DEFAULT; cpu_offload=False"))
+	require.Equal(t, "fsdp-2023", fsdp("2022", ""))
+	require.Equal(t, "fsdp2", fsdp("", ""))
 }

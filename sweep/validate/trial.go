@@ -156,8 +156,11 @@ func (m *Measurement) Trial() (*Trial, error) {
 		sp := false
 		o.SP = &sp
 	}
-	if o.Profile == "megatron" {
+	switch o.Profile {
+	case "megatron":
 		o.Profile = m.megatron(routed(o.Model))
+	case "fsdp2":
+		o.Profile = m.fsdp()
 	}
 	if pack := m.packed(); pack > 0 {
 		t.Packed = pack
@@ -165,6 +168,20 @@ func (m *Measurement) Trial() (*Trial, error) {
 	}
 	return t, nil
 }
+
+// fsdp is the profile of torch's FSDP at the time of the run. Of llm-foundry's tables
+// those in pure 16 bits are the first, of spring 2023 on torch 1.13; those under
+// autocast came in autumn on torch 2.1 (scripts/train/benchmarking, the image of
+// submit_benchmarks.py and of sweep.sh).
+func (m *Measurement) fsdp() string {
+	if year := m.year(); year > 0 && year < 2023 || pure16(m) {
+		return "fsdp-2023"
+	}
+	return "fsdp2"
+}
+
+// pure16 says that Composer's FSDP ran in pure 16 bits.
+func pure16(m *Measurement) bool { return strings.Contains(m.Notes, "MP mode PURE") }
 
 // fasterMoE is the first release of NVIDIA's containers whose routed layers are
 // those of profile megatron; earlier ones are megatron-2025's.
