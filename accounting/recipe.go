@@ -24,6 +24,7 @@ type Precision struct {
 	// Compute. Attention, norms, the head and the optimizer stay in Compute and wider.
 	Products Format
 	Half     bool // the 16-bit format is fp16, not bf16
+	Reduce16 bool // gradients are reduced in 16 bits, though kept wider
 	Source   string
 }
 
@@ -40,6 +41,7 @@ var precisions = []Precision{
 	{Name: "bf16-pure", Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 2, MomentBytes: 2, Source: "torchtune, small-GPU fine-tuning: everything in bf16"},
 	{Name: "fp32-compute", Weights: FP32, Compute: FP32, WeightBytes: 4, GradientBytes: 4, MomentBytes: 4, Source: "FSDP2 without mixed precision: fp32 throughout"},
 	{Name: "fsdp-mixed", Weights: FP32, Compute: BF16, WeightBytes: 4, GradientBytes: 4, MomentBytes: 4, Source: "FSDP2 MixedPrecisionPolicy: fp32 shards, bf16 only while gathered"},
+	{Name: "fsdp-pure", Reduce16: true, Weights: FP32, Compute: BF16, WeightBytes: 4, GradientBytes: 4, MomentBytes: 4, Source: "FSDP under Composer's mixed_precision PURE: fp32 shards, gradients reduced in bf16 (composer/trainer/mosaic_fsdp_utils.py)"},
 	{Name: "fp8-mixed", Products: FormatFP8, Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 4, MasterBytes: 4, MomentBytes: 4, Source: "TransformerEngine fp8 (delayed or current scaling): bf16 states, fp8 matrix products of the layers"},
 	{Name: "mxfp8-mixed", Products: FormatMXFP8, Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 4, MasterBytes: 4, MomentBytes: 4, Source: "TransformerEngine mxfp8: bf16 states, block-scaled fp8 matrix products of the layers"},
 	{Name: "nvfp4-mixed", Products: FormatFP4, Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 4, MasterBytes: 4, MomentBytes: 4, Source: "TransformerEngine nvfp4: bf16 states, fp4 matrix products of the layers"},

@@ -478,7 +478,7 @@ func (u *unitContext) sharded(c *Compiled, cs *compiledSection, f, b *passTime) 
 
 // reduceBytes is the size of one gradient value on the wire.
 func (u *unitContext) reduceBytes() float64 {
-	if u.r.Precision.GradientBytes == 2 || u.r.Precision.Half {
+	if u.r.Precision.GradientBytes == 2 || u.r.Precision.Half || u.r.Precision.Reduce16 {
 		return 2 // Megatron reduces fp16 gradients before it widens them
 	}
 	return 4

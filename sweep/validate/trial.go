@@ -160,7 +160,9 @@ func (m *Measurement) Trial() (*Trial, error) {
 	case "megatron":
 		o.Profile = m.megatron(routed(o.Model))
 	case "fsdp2":
-		o.Profile = m.fsdp()
+		if o.Profile = m.fsdp(); pure16(m) && o.Recipe == "fsdp-mixed" {
+			o.Recipe = "fsdp-pure"
+		}
 	}
 	if pack := m.packed(); pack > 0 {
 		t.Packed = pack
