@@ -115,7 +115,7 @@ func (o Options) Resolve() (*Case, error) {
 	r.Softmax, r.Foreach, r.Reduce, r.ReduceLast, r.Blocking = o.Softmax, o.Foreach, o.Reduce, o.ReduceLast, o.Blocking
 	r.Loss, err = ParseLoss(orDefault(o.Loss, "eager"))
 	fail(err)
-	r.Routed, err = ParseRouted(orDefault(o.MoE, RoutedAuto.String()))
+	r.Routed, err = ParseRouted(orDefault(o.MoE, routedNames[RoutedAuto]))
 	fail(err)
 	r.Compile = o.Compile
 	r.Trainable, err = ParseTrainable(orDefault(o.Trainable, "all"))
@@ -229,7 +229,7 @@ func (o Options) Resolve() (*Case, error) {
 	if r.Compile && c.Profile.memory.style != styleAutograd {
 		note("profile %s has kernels of its own: compile changes nothing", c.Profile.Name)
 	}
-	if r.Routed != RoutedAuto && !slices.ContainsFunc(c.Model.Kinds, func(l arch.Layer) bool { return l.MoE != nil }) {
+	if r.Routed.Path != RoutedAuto && !slices.ContainsFunc(c.Model.Kinds, func(l arch.Layer) bool { return l.MoE != nil }) {
 		note("model %s has no routed layers: moe %s changes nothing", c.Model.Name, r.Routed)
 	}
 	for _, n := range c.Model.Notes {

@@ -88,24 +88,37 @@ func (m *Machine) reduce(g group, bytes float64) float64 {
 	return m.tree(g) + float64(2*bytes*float64(g.size-1)/float64(g.size))/rate
 }
 
+// A spread is how the copies of a token lie over the experts: each at an expert of its
+// own, in any of the equal groups of experts (0 = no groups) but in no more of them than
+// the limit.
+type spread struct{ copies, groups, limit float64 }
+
+// wanted is on how many of so many equal parts of the experts (ranks, or the domains that
+// hold them) a token is wanted, on average.
+func (s *spread) wanted(parts float64) float64 {
+	if s.groups > 0 && s.limit > 0 { // a group lies on a part, or on several
+		parts = math.Min(parts, s.limit*math.Max(parts/s.groups, 1))
+	}
+	return parts * (1 - pow(1-1/parts, s.copies))
+}
+
 // exchange is the time of an all-to-all in which every rank sends bytes in all,
-// evenly over the group: copies of each token, so many of them. A token crosses
+// over the group: the copies of each token. A token crosses
 // the network once for each domain that wants it, and is copied there (DeepEP and
 // NVIDIA's HybridEP; Liu et al. 2024, DeepSeek-V3, section 3.2.2).
-func (m *Machine) exchange(g group, bytes, copies float64) float64 {
+func (m *Machine) exchange(g group, bytes float64, s spread) float64 {
 	if g.size <= 1 || bytes <= 0 {
 		return 0
 	}
 	e := m.efficiency()
 	in := g.inDomain(m)
 	size := float64(g.size)
-	distinct := size * (1 - pow(1-1/size, copies)) // ranks that a token is wanted on
-	inside := float64(bytes/copies*distinct*float64(in-1)/size) / (math.Min(m.ScaleUpRate, m.PeerRate*math.Max(float64(in-1), 1)) * e.Link)
+	token := bytes / s.copies
+	inside := float64(token*s.wanted(size)*float64(in-1)/size) / (math.Min(m.ScaleUpRate, m.PeerRate*math.Max(float64(in-1), 1)) * e.Link)
 	t := e.LinkLatency + float64(e.LinkHop*float64(in-1))
 	if in < g.size {
 		domains := float64(g.size) / float64(in)
-		wanted := domains * (1 - pow(1-1/domains, copies)) // domains that a token is wanted in, on average
-		outside := bytes / copies * wanted * (1 - 1/domains) / (m.NetworkRate * m.Calibration.Network)
+		outside := token * s.wanted(domains) * (1 - 1/domains) / (m.NetworkRate * m.Calibration.Network)
 		return t + m.Calibration.NetworkLatency + math.Max(inside, outside)
 	}
 	return t + inside
@@ -147,7 +160,7 @@ func (m *Machine) CollectiveSeconds(c Collective, size, stride int64, bytes floa
 	case AllReduceRing:
 		return 2 * m.gather(g, bytes)
 	case AllToAll:
-		return m.exchange(g, bytes, 1)
+		return m.exchange(g, bytes, spread{copies: 1})
 	}
 	return m.gather(g, bytes)
 }

@@ -70,7 +70,7 @@ func (c *Case) timeFields(k *Compiled) *TimeFields {
 	}
 	c.Notes = append(c.Notes, m.Assumed...)
 	if len(k.limits.experts) > 0 {
-		c.Notes = append(c.Notes, "routed layers run "+k.routedPath(&c.Setting.Plan, m).sentence())
+		c.Notes = append(c.Notes, "routed layers run "+k.routed(&c.Setting.Plan, m).sentence())
 	}
 	if m.Inherited {
 		c.Notes = append(c.Notes, "no training run on this architecture has been measured: its time rests on "+m.efficiency().Name+"'s constants, with a wider error bar")

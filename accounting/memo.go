@@ -139,7 +139,7 @@ func (m *Memo) unitsOf(c *Compiled, x *Setting, on *Machine) *unitSlot {
 	k := memoKey{model: c, machine: on, context: x.Context, microBatch: x.MicroBatch, plan: Plan{TP: p.TP, SP: p.SP, CP: p.CP, EP: p.EP, ETP: p.ETP}}
 	k.again = c.Ledger.Recipe.Recompute.share(c.limits.layers, p)
 	if len(c.limits.experts) > 0 {
-		k.plan.PP, k.plan.VPP = min(p.PP, 2), min(p.VPP, 2) // whether the exchange of tokens can be overlapped
+		k.plan.PP, k.plan.VPP, k.plan.Schedule = min(p.PP, 2), min(p.VPP, 2), p.Schedule // whether the exchange of tokens is overlapped
 	}
 	if p.ZeRO >= 3 {
 		k.plan.ZeRO, k.plan.DP, k.plan.Replicas = p.ZeRO, p.DP, p.Replicas // weights are gathered over the ranks

@@ -12,7 +12,7 @@ type RoutedPath uint8
 // Routed paths.
 const (
 	// RoutedAuto is what NVIDIA's recipes of the profile's time choose on that
-	// hardware; see [Compiled.routedPath].
+	// hardware; see [Compiled.routed].
 	RoutedAuto RoutedPath = iota
 	// RoutedDropless: each local expert's products and casts are kernels of their own,
 	// whose sizes the host waits for (Megatron-Core's
@@ -34,33 +34,55 @@ const (
 	RoutedFused
 )
 
-var routedNames = []string{"auto", "dropless", "capacity", "graphed", "fused"}
+// A Routed is how a recipe runs its routed feed-forwards.
+type Routed struct {
+	Path RoutedPath
+	// Overlap says that the exchange of tokens runs beside the computation of another
+	// micro-batch (Megatron-Core's --overlap-moe-expert-parallel-comm), as it always does
+	// on the fused path and under the schedule dualpipe.
+	Overlap bool
+}
+
+// routedNames are the paths, and then those that can overlap beside.
+var routedNames = []string{"auto", "dropless", "capacity", "graphed", "fused", "dropless" + overlapping, "capacity" + overlapping, "graphed" + overlapping}
+
+const overlapping = "+overlap"
 
 // String is the name of the flag value.
-func (r RoutedPath) String() string { return routedNames[r] }
+func (r Routed) String() string {
+	if r.Overlap {
+		return routedNames[r.Path] + overlapping
+	}
+	return routedNames[r.Path]
+}
 
 // sentence says for people what a path is.
-func (r RoutedPath) sentence() string {
-	return [...]string{
+func (r Routed) sentence() string {
+	text := [...]string{
 		RoutedAuto:     "as NVIDIA's recipes choose",
 		RoutedDropless: "dropless: a kernel for each expert, whose size the host waits for (--moe)",
 		RoutedCapacity: "with a fixed capacity for each expert (--moe)",
 		RoutedGraphed:  "dropless, with attention and router in CUDA graphs (--moe)",
-		RoutedFused:    "fused: one graph for the step, attention in fp8, the exchange of tokens beside computation (--moe)",
-	}[r]
+		RoutedFused:    "fused: one graph for the step, attention in fp8 (--moe)",
+	}[r.Path]
+	if r.Overlap {
+		text += "; the exchange of tokens runs beside computation"
+	}
+	return text
 }
 
-// RoutedNames lists the routed paths, default first.
+// RoutedNames lists the ways, default first.
 func RoutedNames() []string { return routedNames }
 
-// ParseRouted reads a routed path.
-func ParseRouted(name string) (RoutedPath, error) {
-	for i, n := range routedNames {
+// ParseRouted reads the name of a way.
+func ParseRouted(name string) (r Routed, err error) {
+	for _, n := range routedNames {
 		if strings.EqualFold(name, n) {
-			return RoutedPath(i), nil
+			path, _, overlap := strings.Cut(n, "+")
+			return Routed{RoutedPath(slices.Index(routedNames, path)), overlap}, nil
 		}
 	}
-	return 0, unknown("moe path", name, routedNames)
+	return Routed{}, unknown("moe path", name, routedNames)
 }
 
 // possible says that a framework can run routed layers so, with matrix products of
@@ -75,28 +97,34 @@ func (r RoutedPath) possible(profile *Profile, products Format, p *Plan) bool {
 	return slices.Contains(profile.Routed, r)
 }
 
-// routedPath is the path of a case. Left open, it is that of NVIDIA's recipes
+// routed is how a case runs its routed layers. Left open, it is that of NVIDIA's recipes
 // (Megatron-Bridge, scripts/performance/configs, from 26.08 on
 // src/megatron/bridge/perf_recipes): since mid-2026 the fused one with mxfp8 on
 // Blackwell, where the exchange can be overlapped; graphs on the other Blackwell runs, and before
-// on systems of one fast domain a rack; otherwise neither.
-func (c *Compiled) routedPath(p *Plan, m *Machine) RoutedPath {
+// on systems of one fast domain a rack; otherwise neither. On Blackwell they overlap the
+// exchange in every interleaved pipeline where it crosses the network. DualPipe is made
+// to hide it (DeepSeek-V3, section 3.2.1).
+func (c *Compiled) routed(p *Plan, m *Machine) Routed {
 	l := c.Ledger
-	path := l.Recipe.Routed
-	if path != RoutedAuto {
-		return path
+	r := l.Recipe.Routed
+	if r.Path == RoutedAuto {
+		late := l.stack() == stackMegatron && !l.Profile.EarlyMoE && m.arch == archBlackwell
+		switch {
+		case late && m.Format == FormatMXFP8 && overlapsExchange(p):
+			r.Path = RoutedFused
+		case late, m.Domain > 8:
+			r.Path = RoutedGraphed
+		default:
+			r.Path = RoutedDropless
+		}
+		across := group{p.EP, p.ETP}.inDomain(m) < p.EP
+		r.Overlap = m.arch == archBlackwell && p.VPP > 1 && across
 	}
-	late := l.stack() == stackMegatron && !l.Profile.EarlyMoE && m.arch == archBlackwell
-	switch {
-	case late && m.Format == FormatMXFP8 && overlapsExchange(p):
-		return RoutedFused
-	case late, m.Domain > 8:
-		return RoutedGraphed
-	}
-	return RoutedDropless
+	r.Overlap = r.Overlap || r.Path == RoutedFused || p.Schedule == DualPipe
+	return r
 }
 
 // overlapsExchange says that Megatron-Core can run the exchange of tokens beside the
 // computation of another micro-batch: in a pipeline that needs interleaved chunks
 // (megatron/core/transformer/transformer_config.py).
-func overlapsExchange(p *Plan) bool { return p.PP == 1 || p.VPP > 1 }
+func overlapsExchange(p *Plan) bool { return p.PP == 1 || p.VPP > 1 || p.Schedule == DualPipe }

@@ -4,16 +4,21 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"headroom/accounting/arch"
 )
 
-// moeTime is the step of a mixture of experts, and the path it takes.
+// moeTime is the step of a mixture of experts, Qwen3-30B where o names none, and the path
+// it takes.
 func moeTime(t *testing.T, gpu, recipe string, o Options) (Time, RoutedPath) {
 	t.Helper()
-	model, err := arch.Lookup("qwen3-30b-a3b", arch.Options{})
-	require.NoError(t, err)
-	o.Model, o.Recipe = model, recipe
+	o.Recipe = recipe
+	if o.Model == nil {
+		var err error
+		o.Model, err = arch.Lookup("qwen3-30b-a3b", arch.Options{})
+		require.NoError(t, err)
+	}
 	c, err := o.Resolve()
 	require.NoError(t, err)
 	k, err := c.Compile()
@@ -21,7 +26,7 @@ func moeTime(t *testing.T, gpu, recipe string, o Options) (Time, RoutedPath) {
 	m := machine(t, gpu, recipe)
 	var out Time
 	k.Time(&c.Setting, m, &out)
-	return out, k.routedPath(&c.Setting.Plan, m)
+	return out, k.routed(&c.Setting.Plan, m).Path
 }
 
 // Megatron-Bridge's recipes: the fused path with mxfp8 on Blackwell since mid-2026
@@ -43,7 +48,7 @@ func TestRoutedPath(t *testing.T) {
 	_, path := moeTime(t, "gb200", "mxfp8-mixed", Options{MoE: "capacity", EP: 8, DP: 8})
 	require.Equal(t, RoutedCapacity, path)
 	_, err := ParseRouted("droples")
-	require.EqualError(t, err, `unknown moe path "droples"; did you mean dropless? (known: auto, dropless, capacity, graphed, fused)`)
+	require.EqualError(t, err, `unknown moe path "droples"; did you mean dropless? (known: auto, dropless, capacity, graphed, fused, dropless+overlap, capacity+overlap, graphed+overlap)`)
 }
 
 // A dense model has nothing to route: the path is told to be in vain, whatever the
@@ -82,7 +87,7 @@ func TestRoutedPathTimes(t *testing.T) {
 func TestExchangeSendsTokensOnce(t *testing.T) {
 	m := machine(t, "b200-sxm", "bf16-mixed")
 	const big = 64 << 30
-	require.InEpsilon(t, 5.25/8, m.exchange(group{8, 1}, big, 8)/m.exchange(group{8, 1}, big, 1), 0.01)
+	require.InEpsilon(t, 5.25/8, m.exchange(group{8, 1}, big, spread{copies: 8})/m.exchange(group{8, 1}, big, spread{copies: 1}), 0.01)
 }
 
 // With interleaved chunks an exchange across the network hides behind computation.
@@ -102,4 +107,69 @@ func TestCapacitySendsCopies(t *testing.T) {
 		return out.EPCommSeconds
 	}
 	require.Greater(t, f("capacity"), 1.5*f("dropless"))
+}
+
+// A token of DeepSeek-V3 goes to at most 4 of the 8 groups of experts, a group a node
+// with experts over 64 ranks: 4·(1 − (3/4)⁸) = 3.6 nodes in place of 8·(1 − (7/8)⁸) =
+// 5.25 (section 2.1.2, node-limited routing).
+func TestGroupsLimitNodes(t *testing.T) {
+	v3 := spread{copies: 8, groups: 8, limit: 4}
+	require.InDelta(t, 3.5995, v3.wanted(8), 1e-4)
+	require.InDelta(t, 3.5995, v3.wanted(4), 1e-4, "two groups a node")
+	require.InDelta(t, 8*(1-pow(7./8, 8)), v3.wanted(16), 1e-9, "half a group a node")
+	free := spread{copies: 8}
+	m := machine(t, "h800-sxm", "fp8-mixed")
+	g := group{64, 1}
+	require.InEpsilon(t, 3.5995/5.2511, m.exchange(g, 64<<30, v3)/m.exchange(g, 64<<30, free), 0.01)
+	rapid.Check(t, func(t *rapid.T) {
+		s := spread{copies: rapid.Float64Range(1, 16).Draw(t, "copies"), groups: 8, limit: float64(rapid.IntRange(1, 8).Draw(t, "limit"))}
+		parts := float64(rapid.IntRange(1, 256).Draw(t, "parts"))
+		n := s.wanted(parts)
+		require.LessOrEqual(t, n, min(s.copies, parts)+1e-9)
+		require.LessOrEqual(t, n, (&spread{copies: s.copies}).wanted(parts)+1e-9)
+		require.LessOrEqual(t, n, (&spread{copies: s.copies, groups: 8, limit: s.limit + 1}).wanted(parts)+1e-9)
+	})
+}
+
+// What runs beside computation costs no more than what does not, with the same kernels:
+// on request, and under DualPipe, which is made for that. A slower network never makes
+// a step faster.
+func TestOverlapHides(t *testing.T) {
+	model, err := arch.Lookup("deepseek-v3", arch.Options{})
+	require.NoError(t, err)
+	plan := Options{Model: model, EP: 64, DP: 64, PP: 4, VPP: 2, GlobalBatch: 2048}
+	f := func(path, schedule string, vpp int64) Time {
+		o := plan
+		o.MoE, o.Schedule, o.VPP = path, schedule, vpp
+		out, _ := moeTime(t, "h800-sxm", "fp8-mixed", o)
+		return out
+	}
+	plain, overlapped, dual := f("dropless", "1f1b", 2), f("dropless+overlap", "1f1b", 2), f("dropless", "dualpipe", 1)
+	for _, hidden := range []Time{overlapped, dual} {
+		require.Less(t, hidden.EPCommSeconds, plain.EPCommSeconds/2)
+		require.InEpsilon(t, plain.ComputeSeconds, hidden.ComputeSeconds, 0.1)
+	}
+	require.Equal(t, plain.ComputeSeconds, overlapped.ComputeSeconds)
+	require.Less(t, overlapped.StepSeconds, plain.StepSeconds)
+
+	rapid.Check(t, func(t *rapid.T) {
+		o := plan
+		o.MoE = rapid.SampledFrom([]string{"dropless", "dropless+overlap"}).Draw(t, "moe")
+		if rapid.Bool().Draw(t, "dualpipe") {
+			o.MoE, o.Schedule, o.VPP = "dropless", "dualpipe", 1
+		}
+		o.Recipe = "fp8-mixed"
+		c, err := o.Resolve()
+		require.NoError(t, err)
+		k, err := c.Compile()
+		require.NoError(t, err)
+		on := *machine(t, "h800-sxm", "fp8-mixed")
+		slow := on
+		slow.NetworkRate /= rapid.Float64Range(1, 8).Draw(t, "slower")
+		var fast, late Time
+		k.Time(&c.Setting, &on, &fast)
+		k.Time(&c.Setting, &slow, &late)
+		require.GreaterOrEqual(t, late.StepSeconds, fast.StepSeconds)
+		require.GreaterOrEqual(t, fast.EPCommSeconds, 0.0)
+	})
 }

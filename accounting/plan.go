@@ -107,6 +107,7 @@ const (
 	ReasonProfileRecipe
 	ReasonProfileOption
 	ReasonRouted
+	ReasonOverlap
 	ReasonOffload
 	ReasonOptimizerInBackward
 	ReasonOverflow
@@ -144,6 +145,7 @@ var reasonText = [numReasons]struct{ code, text string }{
 	ReasonProfileRecipe:       {"profile_recipe", "the framework profile has no recompute"},
 	ReasonProfileOption:       {"profile_option", "the framework profile can not offload that, or not update in backward"},
 	ReasonRouted:              {"moe", "routed layers can not run so in the framework profile, recipe or pipeline"},
+	ReasonOverlap:             {"moe_overlap", "the exchange of tokens overlaps (--moe …+overlap) only with ep > 1, in a pipeline with vpp > 1 or under dualpipe, and without full recompute"},
 	ReasonOffload:             {"offload", "parameters are offloaded as shards: that needs ZeRO stage 3"},
 	ReasonOptimizerInBackward: {"optimizer_in_backward", "an update inside backward needs a step of one micro-batch and no pipeline"},
 	ReasonOverflow:            {"overflow", "a count does not fit into 64 bits"},
@@ -272,8 +274,10 @@ func (c *Compiled) Check(w *Workload, p *Plan, gpus int64) Reason {
 	switch {
 	case r.Offload&^profile.Offloads != 0 || r.OptimizerInBackward && !profile.OptimizerInBackward:
 		return ReasonProfileOption
-	case len(m.experts) > 0 && !r.Routed.possible(profile, r.Precision.Products, p):
+	case len(m.experts) > 0 && !r.Routed.Path.possible(profile, r.Precision.Products, p):
 		return ReasonRouted
+	case r.Routed.Overlap && len(m.experts) > 0 && (p.EP == 1 || !overlapsExchange(p) || r.Recompute.Mode == RecomputeFull):
+		return ReasonOverlap
 	case r.Offload&OffloadParameters != 0 && p.ZeRO < 3:
 		return ReasonOffload
 	case r.OptimizerInBackward && (w.MicroBatches(p) > 1 || p.PP > 1):

@@ -56,7 +56,7 @@ type Profile struct {
 	// passes is who wrote the operations between matrix products, for their time;
 	// nil = one fused kernel each.
 	passes *passes
-	// EarlyMoE says that routed feed-forwards run as in recipes before mid-2026 ([Compiled.routedPath]):
+	// EarlyMoE says that routed feed-forwards run as in recipes before mid-2026 ([Compiled.routed]):
 	// without one kernel for permutation, padding and quantisation, and with the
 	// exchange of tokens less hidden.
 	EarlyMoE bool

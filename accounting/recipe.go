@@ -209,7 +209,7 @@ type Recipe struct {
 	Recompute Recompute
 	Loss      LossKernel
 	Dropout   float64       // probability; 0 = off
-	Routed    RoutedPath    // how routed feed-forwards run
+	Routed    Routed        // how routed feed-forwards run
 	Softmax   SoftmaxKernel // of Megatron's unfused attention
 	Trainable Trainable
 	Offload   Offload

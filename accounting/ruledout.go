@@ -84,16 +84,18 @@ func (c *Compiled) WhyNot(x *Setting, r Reason) string {
 		return fmt.Sprintf("profile %s does not update parameters in backward", profile.Name)
 	case ReasonRouted:
 		switch {
-		case !slices.Contains(profile.Routed, recipe.Routed):
-			paths := []string{RoutedDropless.String()}
+		case !slices.Contains(profile.Routed, recipe.Routed.Path):
+			paths := []string{routedNames[RoutedDropless]}
 			for _, r := range profile.Routed {
-				paths = append(paths, r.String())
+				paths = append(paths, routedNames[r])
 			}
-			return fmt.Sprintf("profile %s has no routed path %s: it has %s", profile.Name, recipe.Routed, strings.Join(paths, ", "))
+			return fmt.Sprintf("profile %s has no routed path %s: it has %s", profile.Name, routedNames[recipe.Routed.Path], strings.Join(paths, ", "))
 		case recipe.Precision.Products != FormatMXFP8:
 			return fmt.Sprintf("the fused kernels of routed layers take mxfp8 alone, and recipe %s has %s", recipe.Precision.Name, recipe.Precision.Products)
 		}
 		return fmt.Sprintf("the fused path overlaps the exchange of tokens, which on pp %d needs vpp > 1", p.PP)
+	case ReasonOverlap:
+		return fmt.Sprintf("%s: ep is %d, pp %d, vpp %d, recompute %s", r, p.EP, p.PP, p.VPP, recipe.Recompute)
 	case ReasonOffload:
 		return fmt.Sprintf("parameters are offloaded as the shards of ZeRO stage 3, and the stage is %d", p.ZeRO)
 	case ReasonOptimizerInBackward:

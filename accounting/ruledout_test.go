@@ -49,6 +49,7 @@ func TestWhyNot(t *testing.T) {
 	f(Options{Model: mixtral, Profile: "megatron-2025", Recipe: "mxfp8-mixed", MoE: "fused"}, "profile megatron-2025 has no routed path fused: it has dropless, capacity, graphed")
 	f(Options{Model: mixtral, MoE: "fused"}, "the fused kernels of routed layers take mxfp8 alone, and recipe bf16-mixed has 16-bit")
 	f(Options{Model: mixtral, MoE: "fused", Recipe: "mxfp8-mixed", PP: 2, GPUs: 2}, "the fused path overlaps the exchange of tokens, which on pp 2 needs vpp > 1")
+	f(Options{Model: mixtral, EP: 8, GPUs: 16, PP: 2, MoE: "graphed+overlap"}, "the exchange of tokens overlaps (--moe …+overlap) only with ep > 1, in a pipeline with vpp > 1 or under dualpipe, and without full recompute: ep is 8, pp 2, vpp 1, recompute none")
 	f(Options{PP: 4, GPUs: 4, FirstLayers: 3}, "32 layers less 3 of the first and 0 of the last stage (0 = as the others) leave the other stages no whole number each, in chunks of 1")
 	f(Options{Schedule: "dualpipe", PP: 3, GPUs: 3}, "schedule dualpipe on pp 3 and 32 layers: the schedule needs pp > 1 (dualpipe an even number of stages), and zb-v two layers a stage")
 }
@@ -68,6 +69,7 @@ func TestWhyNotOfAnyPlan(t *testing.T) {
 			GPUs: rapid.Int64Range(0, 100).Draw(t, "gpus"), MicroBatch: size.Draw(t, "b"), GlobalBatch: rapid.Int64Range(0, 100).Draw(t, "B"),
 			Replicas: rapid.Int64Range(0, 4).Draw(t, "replicas"), FirstLayers: rapid.Int64Range(0, 4).Draw(t, "first"), LastLayers: rapid.Int64Range(0, 4).Draw(t, "last"),
 			Schedule: rapid.SampledFrom(ScheduleNames()).Draw(t, "schedule"), Recompute: rapid.SampledFrom(recomputes).Draw(t, "recompute"),
+			MoE:     rapid.SampledFrom(RoutedNames()).Draw(t, "moe"),
 			Offload: rapid.SampledFrom(offloads).Draw(t, "offload"), OptimizerInBackward: rapid.Bool().Draw(t, "in backward"),
 		}
 		c, err := o.Resolve()

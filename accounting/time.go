@@ -133,7 +133,7 @@ func (c *Compiled) pace(u *unitContext, s *unitSlot, out *pace) {
 	p, m := &u.x.Plan, u.m
 	if p.PP > 1 {
 		bytes := u.bytes * u.tokens * float64(c.Ledger.Model.Hidden) / float64(p.TP) // scattered over the tensor-parallel ranks
-		out.send = 2 * float64(p.VPP) * u.stack.PPExposed * m.send(p.TP*p.CP*p.DP, bytes)
+		out.send = 2 * float64(p.chunks()) * u.stack.PPExposed * m.send(p.TP*p.CP*p.DP, bytes)
 	}
 	// With equal layers and equal stages inside, all stages but the first and the last
 	// are the second.
@@ -186,9 +186,10 @@ func (c *Compiled) time(x *Setting, m *Machine, work *StepFLOPs, out *Time) {
 		micro /= 2 // from either end; a stage's time is that of both
 	}
 	send := k.send
-	if p.VPP > 1 {
+	if p.chunks() > 1 {
 		// With chunks a message travels while another chunk computes, but for the
-		// micro-batches that fill and drain the pipeline (overlap_p2p_comm of Megatron-Core).
+		// micro-batches that fill and drain the pipeline (overlap_p2p_comm of Megatron-Core;
+		// DeepSeek-V3, section 3.2.1).
 		send *= math.Min(float64(p.PP)/micro, 1)
 	}
 	busy := k.slow.both + send

@@ -85,8 +85,7 @@ type unitContext struct {
 	ep     group
 	shard  group   // over which ZeRO-3 cuts weights
 	again  float64 // the part of the layers that full recompute runs again
-	routed RoutedPath
-	hidden bool // the exchange of tokens runs beside computation
+	routed Routed
 	stops  bool // full recompute ends with the last tensor that backward wants
 }
 
@@ -112,8 +111,7 @@ func (c *Compiled) unitContext(x *Setting, m *Machine) unitContext {
 	u.stops = u.stack.EarlyStop && !c.Ledger.Profile.WholeRecompute
 	u.again = u.r.Recompute.share(c.limits.layers, p)
 	u.shard = group{p.ShardRanks(), p.TP}
-	u.routed = c.routedPath(p, m)
-	u.hidden = u.routed == RoutedFused || m.arch == archBlackwell && p.VPP > 1 && u.ep.inDomain(m) < p.EP
+	u.routed = c.routed(p, m)
 	return u
 }
 
@@ -136,7 +134,7 @@ func (c *Compiled) layer(u *unitContext, section int, out *unitTime) {
 		var mf, mb passTime
 		u.experts(l, &mf, &mb)
 		share := u.m.Calibration.RoutedApart
-		if u.routed == RoutedFused {
+		if u.routed.Path == RoutedFused {
 			share = 1
 		}
 		f.addRouted(&mf, share)
@@ -164,11 +162,11 @@ func (c *Compiled) layer(u *unitContext, section int, out *unitTime) {
 	}
 	u.repeat(cs, f, b, last)
 	exchange := f.ep + b.ep
-	if u.hidden {
+	if u.routed.Overlap {
 		f.ep, b.ep = 0, 0
 	}
 	u.host(f, b)
-	if u.hidden { // behind whatever the device does, and while it waits for the host
+	if u.routed.Overlap { // behind whatever the device does, and while it waits for the host
 		busy := f.matmul + f.attention + f.elementwise + f.launch + b.matmul + b.attention + b.elementwise + b.launch
 		b.ep = overlapped(busy, exchange) - busy
 	}
@@ -255,7 +253,7 @@ func (u *unitContext) attention(l *arch.Layer, cs *compiledSection, f, b *passTi
 		return
 	}
 	work := u.tokens * (float64(width*span) + float64(cs.flops.square/t*float64(u.x.Context)))
-	if u.routed == RoutedFused && l.MoE != nil {
+	if u.routed.Path == RoutedFused && l.MoE != nil {
 		work /= u.m.Calibration.AttentionFP8
 	}
 	f.attention += u.fused(work, 2*span, a, false)
@@ -341,7 +339,7 @@ func (u *unitContext) experts(l *arch.Layer, f, b *passTime) {
 	// Rows of one expert are padded to tiles: half a tile is lost on average.
 	const tile = 128
 	padded := routed + float64(experts*(tile/2))
-	if u.routed == RoutedDropless {
+	if u.routed.Path == RoutedDropless {
 		f.host += u.stack.RoutedHost
 		b.host += u.stack.RoutedHost
 	}
@@ -358,12 +356,12 @@ func (u *unitContext) experts(l *arch.Layer, f, b *passTime) {
 	// Tokens are permuted by expert and back: each a read and a write.
 	u.stream(f, routed*d, 4)
 	u.stream(b, routed*d, 4)
-	copies := float64(x.TopK)
-	if u.routed == RoutedCapacity {
-		copies = 1 // the dispatchers that send a token once do not know capacities
+	tokens := spread{float64(x.TopK), float64(x.Groups), float64(x.TopKGroups)}
+	if u.routed.Path == RoutedCapacity {
+		tokens = spread{copies: 1} // the dispatchers that send a token once do not know capacities
 	}
-	dispatch := u.m.exchange(u.ep, u.bytes*routed/etp*d, copies)
-	if !u.hidden {
+	dispatch := u.m.exchange(u.ep, u.bytes*routed/etp*d, tokens)
+	if !u.routed.Overlap {
 		dispatch *= u.stack.EPExposed
 	}
 	f.ep += 2 * dispatch
@@ -437,7 +435,7 @@ func (u *unitContext) host(f, b *passTime) {
 	for _, p := range [...]*passTime{f, b} {
 		busy := p.device() + float64(p.kernels*kernelGap)
 		host := float64(p.kernels*u.stack.Launch) + p.host
-		if u.routed == RoutedFused {
+		if u.routed.Path == RoutedFused {
 			host = 0 // one graph for the step
 		}
 		p.launch = overlapped(busy, host) - p.device()

@@ -324,7 +324,7 @@ func TestCollectives(t *testing.T) {
 	m := machine(t, "h100-sxm", "bf16-mixed")
 	const big = 16 << 30
 	require.Zero(t, m.gather(group{1, 1}, big))
-	require.Zero(t, m.exchange(group{8, 1}, 0, 8))
+	require.Zero(t, m.exchange(group{8, 1}, 0, spread{copies: 8}))
 	// A ring across nodes is as fast as all network cards of a node together.
 	inside, across := m.gather(group{8, 1}, big), m.gather(group{16, 1}, big)
 	require.Greater(t, across, inside)

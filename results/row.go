@@ -37,7 +37,7 @@ type Row struct {
 	Recompute   string  `parquet:"recompute,dict" unit:"name" doc:"activation recomputation: none, selective (with its modules), full (with its method and layers) or every:N"`
 	Attention   string  `parquet:"attention,dict" unit:"name" doc:"attention kernel"`
 	Loss        string  `parquet:"loss,dict" unit:"name" doc:"loss kernel"`
-	MoE         string  `parquet:"moe,dict" unit:"name" doc:"how routed layers run: auto (as NVIDIA's recipes for the profile and accelerator), dropless, capacity, graphed or fused"`
+	MoE         string  `parquet:"moe,dict" unit:"name" doc:"how routed layers run: auto (as NVIDIA's recipes for the profile and accelerator), dropless, capacity, graphed or fused, with +overlap where the exchange of tokens runs beside computation"`
 	Trainable   string  `parquet:"trainable,dict" unit:"name" doc:"which parameters are trained: all, lora:RANK:TARGETS (with :dropout before the adapters) or freeze:PARTS"`
 	Offload     string  `parquet:"offload,dict" unit:"name" doc:"what lives in the host's memory: none, optimizer, parameters, activations"`
 	Dropout     float64 `parquet:"dropout,split" unit:"ratio" doc:"dropout probability of the model's own layers"`

@@ -28,7 +28,7 @@ func buildDeepSeek(c *config, modelType string) *Model {
 	default:
 		d = c.dims(dims{vocab: 129280, hidden: 7168, ffn: 18432, layers: 61, positions: 4096})
 		a = c.latentAttention(128)
-		def = deepseekDefaults{experts: 256, topK: 8, shared: 1, width: 2048, firstDense: 3, correction: true}
+		def = deepseekDefaults{experts: 256, topK: 8, shared: 1, width: 2048, firstDense: 3, correction: true, groups: 8, topKGroups: 4}
 		if s := c.text("noaux_tc", "topk_method"); s != "noaux_tc" {
 			def.correction = false // the correction value belongs to that method
 		}
@@ -70,6 +70,7 @@ func (c *config) latentAttention(defaultHeads int64) Attention {
 // means that the code has none then.
 type deepseekDefaults struct {
 	experts, topK, shared, width, firstDense int64
+	groups, topKGroups                       int64
 	correction, mlpBias                      bool
 }
 
@@ -117,6 +118,12 @@ func (c *config) deepseekExperts(d dims, def deepseekDefaults) deepseekLayers {
 	}
 	if e.moe.TopK > e.moe.Experts {
 		c.contradict("num_experts_per_tok", "%d experts a token are more than the %d there are", e.moe.TopK, e.moe.Experts)
+	}
+	if s := c.text("", "topk_method"); s != "greedy" { // which looks at no groups (modeling_deepseek_v2.py)
+		e.moe.Groups, e.moe.TopKGroups = c.count(def.groups, "n_group"), c.count(def.topKGroups, "topk_group")
+		if e.moe.TopKGroups > e.moe.Groups {
+			c.contradict("topk_group", "%d groups a token are more than the %d there are", e.moe.TopKGroups, e.moe.Groups)
+		}
 	}
 	if shared == 0 && def.mlpBias && c.has("n_shared_experts") {
 		c.contradict("n_shared_experts", "is 0: with mlp_bias the code makes a shared expert of no width that has a bias; null leaves it out")

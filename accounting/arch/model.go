@@ -155,6 +155,9 @@ type MoE struct {
 	SharedGate     bool // a d-wide gate on the shared expert (Qwen2-MoE)
 	RouterBias     bool
 	CorrectionBias bool // one learned value an expert, outside gradient descent (DeepSeek-V3)
+	// Groups are equal parts of the experts, and a token chooses its experts from so many
+	// of them (n_group and topk_group; DeepSeek-V2, section 2.2.2); 0 = from all.
+	Groups, TopKGroups int64
 }
 
 // An Extra is a learned tensor that no field above describes.

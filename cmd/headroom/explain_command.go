@@ -81,7 +81,7 @@ func explainWords(model string, c *accounting.CaseFields) []string {
 	name("attention", c.Attention, "")
 	name("recompute", c.Recompute, "")
 	name("loss", c.Loss, "")
-	name("moe", c.MoE, accounting.RoutedAuto.String())
+	name("moe", c.MoE, accounting.Routed{}.String())
 	if c.Dropout > 0 {
 		add("dropout", c.Dropout)
 	}
