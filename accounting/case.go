@@ -2,6 +2,7 @@ package accounting
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -27,6 +28,7 @@ type Options struct {
 	Profile, Recipe, Optimizer          string
 	Attention, Recompute, Loss, Dropout string
 	Schedule, MoE                       string
+	MTP                                 int64 // layers that predict a further token
 	Trainable, Offload                  string
 	OptimizerInBackward                 bool
 	// Elements of DeepSpeed's reduce_bucket_size and stage3_max_live_parameters; 0 = the
@@ -117,9 +119,19 @@ func (o Options) Resolve() (*Case, error) {
 	fail(err)
 	r.Routed, err = ParseRouted(orDefault(o.MoE, routedNames[RoutedAuto]))
 	fail(err)
+	r.MTP = o.MTP
+	switch {
+	case r.MTP > 0 && !c.Profile.Predicts:
+		fail(fmt.Errorf("profile %s trains no layers of multi-token prediction: mtp-num-layers is Megatron-Core's", c.Profile.Name))
+	case r.MTP > 0 && (len(o.Model.Sequence) == 0 || len(o.Model.Encoder) > 0):
+		fail(errors.New("layers of multi-token prediction follow a decoder's last layer"))
+	}
 	r.Compile = o.Compile
 	r.Trainable, err = ParseTrainable(orDefault(o.Trainable, "all"))
 	fail(err)
+	if r.MTP > 0 && !r.Trainable.all() {
+		fail(errors.New("layers of multi-token prediction are trained with all parameters, not with some frozen"))
+	}
 	if c.Profile.PEFT && r.Trainable.Rank > 0 {
 		r.Precision.widenAdapters()
 	}
@@ -160,6 +172,7 @@ func (o Options) Resolve() (*Case, error) {
 		{"etp", o.ETP},
 		{"dp", o.DP},
 		{"dp-replicate", o.Replicas},
+		{"mtp-num-layers", o.MTP},
 		{"reduce-bucket-size", o.ReduceBucket},
 		{"stage3-max-live-parameters", o.MaxLive},
 		{"decoder-first-pipeline-num-layers", o.FirstLayers},
@@ -216,6 +229,9 @@ func (o Options) Resolve() (*Case, error) {
 		if p.PP > 1 {
 			note("no global batch was given: %d micro-batches a rank are assumed, as many as pipeline stages", p.PP)
 		}
+	}
+	if n := len(o.Model.MTP); n > 0 && r.MTP == 0 {
+		note("the model's layer of multi-token prediction is not trained; --mtp-num-layers 1 counts it, as the recipes of NVIDIA and DeepSeek train it")
 	}
 	if r.Recompute.partial() {
 		note("recompute %s: %s; the ledger shows a layer that is recomputed", r.Recompute, r.Recompute.sentence())

@@ -17,13 +17,14 @@ type Compiled struct {
 	// whole are the sections as they are without recompute, where some layers are
 	// recomputed and others not, or several at once; their numbers follow those of
 	// sections. Nil otherwise.
-	whole   []compiledSection
-	layers  []int   // section of each decoder layer, in order
-	runs    []int64 // how many equal layers follow from layer i on, itself included
-	first   []int   // sections before the stack: embedding, encoder layers
-	uniform bool    // all decoder layers are of one kind
-	limits  limits
-	spread  uint64 // tells compiled ledgers apart where a [Memo] keeps things; equal ones only cost time
+	whole      []compiledSection
+	layers     []int   // section of each decoder layer, in order
+	runs       []int64 // how many equal layers follow from layer i on, itself included
+	first      []int   // sections before the stack: embedding, encoder layers
+	uniform    bool    // all decoder layers are of one kind
+	prediction int     // the section of prediction layers, where there are some
+	limits     limits
+	spread     uint64 // tells compiled ledgers apart where a [Memo] keeps things; equal ones only cost time
 }
 
 // limits are the sizes that plans have to divide.
@@ -102,6 +103,9 @@ func Compile(l *Ledger) (*Compiled, error) {
 		case RoleEncoder, RoleLayer:
 			byKind[s.Role][s.Kind] = i
 			c.limits.add(s.Layer)
+		}
+		if s.Role == RolePrediction {
+			c.prediction = i
 		}
 		if s.Role == RoleEmbedding {
 			c.first = append(c.first, i)

@@ -12,7 +12,7 @@ type Counts struct {
 	Position                 int64 `json:"position"`  // learned position table
 	Head                     int64 `json:"head"`      // with its bias; 0 when tied
 	NonEmbedding             int64 `json:"non_embedding"`
-	Trainable                int64 `json:"trainable"` // of the total: what has gradients
+	Trainable                int64 `json:"trainable"` // what has gradients, of the total and of prediction layers
 	MTP                      int64 `json:"mtp"`       // multi-token prediction, not in the total
 }
 
@@ -30,14 +30,17 @@ func (l *Ledger) counts() (Counts, error) {
 			if err != nil {
 				return n, err
 			}
-			if n.Total, err = addChecked(n.Total, size); err != nil {
-				return n, err
-			}
 			trained, err := c.Trained().Scale(s.Count).Eval(&s.Values)
 			if err != nil {
 				return n, err
 			}
 			n.Trainable += trained
+			if s.Role == RolePrediction {
+				continue
+			}
+			if n.Total, err = addChecked(n.Total, size); err != nil {
+				return n, err
+			}
 			switch {
 			case c.Name == "token_embedding":
 				n.Embedding += size

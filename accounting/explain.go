@@ -64,6 +64,7 @@ type CaseFields struct {
 	Recompute    string  `json:"recompute"`
 	Loss         string  `json:"loss"`
 	MoE          string  `json:"moe"`
+	MTP          int64   `json:"mtp_num_layers"` // trained layers that predict a further token
 	Dropout      float64 `json:"dropout"`
 	Compile      bool    `json:"compile"`
 	Trainable    string  `json:"trainable"`
@@ -201,7 +202,7 @@ func (c *Case) fields(r *Report) CaseFields {
 		Context: x.Context, MicroBatch: x.MicroBatch, GlobalBatch: x.GlobalBatch, MicroBatches: r.MicroBatches, GPUs: x.GPUs,
 		TP: p.TP, SP: p.SP, PP: p.PP, VPP: p.VPP, CP: p.CP, EP: p.EP, ETP: p.ETP, DP: p.DP, ZeRO: p.ZeRO, Schedule: p.Schedule.String(), Replicas: max(p.Replicas, 1), FirstLayers: p.FirstLayers, LastLayers: p.LastLayers,
 		Recipe: c.Recipe.Precision.Name, Profile: c.Profile.Name, Optimizer: c.Recipe.Optimizer.Name,
-		Attention: c.Recipe.Attention.String(), Recompute: c.Recipe.Recompute.String(), Loss: c.Recipe.Loss.String(), MoE: c.Recipe.Routed.String(), Dropout: c.Recipe.Dropout, Compile: c.Recipe.Compile,
+		Attention: c.Recipe.Attention.String(), Recompute: c.Recipe.Recompute.String(), Loss: c.Recipe.Loss.String(), MoE: c.Recipe.Routed.String(), MTP: c.Recipe.MTP, Dropout: c.Recipe.Dropout, Compile: c.Recipe.Compile,
 		Trainable: c.Recipe.Trainable.String(), Offload: c.Recipe.Offload.String(), InBackward: c.Recipe.OptimizerInBackward,
 	}
 }

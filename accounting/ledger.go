@@ -106,6 +106,7 @@ const (
 	RoleEmbedding Role = iota
 	RoleEncoder
 	RoleLayer
+	RolePrediction // predicts a further token, beside the model
 	RoleHead
 )
 
@@ -158,7 +159,7 @@ type Ledger struct {
 // NewLedger writes the ledger of a model: its weights from the architecture, and
 // its saved tensors from the profile.
 func NewLedger(m *arch.Model, r Recipe, p *Profile) *Ledger {
-	l := &Ledger{Model: m, Recipe: r, Profile: p, Sections: weightSections(m)}
+	l := &Ledger{Model: m, Recipe: r, Profile: p, Sections: weightSections(m, r.MTP)}
 	trained := false // anything so far
 	for i := range l.Sections {
 		s := &l.Sections[i]
@@ -212,6 +213,9 @@ func (l *Ledger) Parameters() (int64, error) {
 	var total int64
 	for i := range l.Sections {
 		s := &l.Sections[i]
+		if s.Role == RolePrediction {
+			continue
+		}
 		n, err := s.Sum((*Component).Parameters).Scale(s.Count).Eval(&s.Values)
 		if err != nil {
 			return 0, err

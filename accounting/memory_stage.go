@@ -343,11 +343,15 @@ func (c *Compiled) holdHead(st *stage, m *Memory) error {
 			return err
 		}
 	}
+	if err := c.holdPrediction(st, m); err != nil {
+		return err
+	}
 	m.SavedTotalBytes += k.saved + st.headIn + st.logits - k.copies
 	m.WeightCopiesBytes += k.copies
 	st.saved, err = addChecked(st.saved, k.saved)
-	// A tied head on another stage than the embedding holds its own copy of the table.
-	if c.Ledger.Model.Head.Tied && !st.x.Plan.first(st.q) && !c.Ledger.Profile.excluded("token_embedding") {
+	// A tied head on another stage than the embedding holds its own copy of the table, and
+	// prediction layers do.
+	if (c.Ledger.Model.Head.Tied || c.Ledger.Recipe.MTP > 0) && !st.x.Plan.first(st.q) && !c.Ledger.Profile.excluded("token_embedding") {
 		copied := c.Ledger.Model.Embedding.Width * st.rows
 		if c.sections[0].frozen[ByVocab] > 0 {
 			st.frozenDense += copied

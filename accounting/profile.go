@@ -51,6 +51,8 @@ type Profile struct {
 	// WholeExperts says that expert parallelism takes the tensor-parallel ranks too and
 	// leaves every expert whole.
 	WholeExperts bool
+	// Predicts says that it can train layers of multi-token prediction.
+	Predicts bool
 	// PEFT says that adapters are those of Hugging Face peft.
 	PEFT bool
 	// passes is who wrote the operations between matrix products, for their time;

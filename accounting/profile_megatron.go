@@ -22,6 +22,7 @@ var megatronProfile = Profile{
 	SP:        true,
 	MaxZeRO:   3,
 	Parallel:  true,
+	Predicts:  true,
 	Offloads:  OffloadOptimizer,
 	Routed:    []RoutedPath{RoutedCapacity, RoutedGraphed, RoutedFused},
 	Modules:   CoreAttention | MoEActivation | LayerNorms | MLAUp | DenseMLP | MoELayer | SharedExperts,
@@ -118,6 +119,15 @@ func megatronSaved(m *arch.Model, r Recipe, s *Section, unfused bool) {
 		keep("loss", "softmax", FP32, TokensVoc, "/../tensor_parallel/cross_entropy.py", symV)
 		keep("loss", "target_mask", Bool, Tokens, "/../tensor_parallel/cross_entropy.py")
 		keep("loss", "targets", Int64, Tokens, "/../tensor_parallel/cross_entropy.py")
+		if n := r.MTP; n > 0 && !m.Head.None {
+			keep("prediction_head", "input", half, TokensSP, "/../tensor_parallel/layers.py", symD.Scale(n))
+			keep("prediction_loss", "softmax", FP32, TokensVoc, "/../tensor_parallel/cross_entropy.py", symV.Scale(n))
+			keep("prediction_loss", "target_mask", Bool, Tokens, "/../tensor_parallel/cross_entropy.py", Int(n))
+			keep("prediction_loss", "targets", Int64, Tokens, "/../tensor_parallel/cross_entropy.py", Int(n))
+		}
+	case RolePrediction:
+		megatronPrediction(r, s, keep, half)
+		fallthrough
 	case RoleEncoder, RoleLayer:
 		l := s.Layer
 		if r.Recompute.Mode == RecomputeFull {
@@ -350,7 +360,7 @@ func megatronWork(r Recipe, s *Section, held bool) []Tensor {
 			out = append(out, tokens("logits_fp32", FP32, TokensVoc, symV), tokens("logits_gradient", half, TokensVoc, symV))
 		}
 		return out
-	case RoleEncoder, RoleLayer:
+	case RoleEncoder, RoleLayer, RolePrediction:
 		out := []Tensor{tokens("output_gradient", half, TokensSP, symD), tokens("gathered_gradient", half, Tokens, symD)}
 		if s.Layer.FFN != nil {
 			wide := Prod(SymF)

@@ -210,6 +210,7 @@ type Recipe struct {
 	Loss      LossKernel
 	Dropout   float64       // probability; 0 = off
 	Routed    Routed        // how routed feed-forwards run
+	MTP       int64         // layers that predict a further token
 	Softmax   SoftmaxKernel // of Megatron's unfused attention
 	Trainable Trainable
 	Offload   Offload

@@ -94,6 +94,9 @@ func (c *Compiled) stageTime(u *unitContext, s *unitSlot, q int64, parts *passTi
 		}
 	}
 	if p.last(q) {
+		if n := u.r.MTP; n > 0 {
+			c.addUnit(u, s, c.prediction, n, &t, parts)
+		}
 		c.addUnit(u, s, len(c.sections)-1, 1, &t, parts)
 	}
 	return t

@@ -146,6 +146,9 @@ func (c *Compiled) layer(u *unitContext, section int, out *unitTime) {
 		}
 	}
 	u.norms(l, float64(c.Ledger.Model.Hidden), f, b)
+	if cs.role == RolePrediction {
+		u.prediction(c.Ledger.Model, f, b)
+	}
 	f.kernels += u.stack.KernelsForward
 	b.kernels += u.stack.KernelsBackward
 	// Tensor parallelism: attention and feed-forward each gather their input and
@@ -490,8 +493,9 @@ func (c *Compiled) head(u *unitContext, out *unitTime) {
 	d := float64(model.Embedding.Width)
 	rows := float64(c.vocabRows(&u.x.Plan))
 	if !model.Head.None {
-		u.linear(f, b, u.tokens, rows, d, false)
-		logits := u.tokens * rows
+		uses := float64(1 + u.r.MTP)
+		u.linear(f, b, float64(uses*u.tokens), rows, d, false)
+		logits := float64(uses * u.tokens * rows)
 		loss := u.passes.loss
 		if u.r.Loss != LossEager || u.r.Compile {
 			loss = [2]float64{2, 2}

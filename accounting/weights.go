@@ -10,7 +10,7 @@ import (
 // the rule by which tensor and expert parallelism cut it (Megatron-LM,
 // Shoeybi et al. 2019: column-parallel q, k, v, gate, up; row-parallel o, down;
 // vocabulary-parallel tables; norms, routers and row-parallel biases whole).
-func weightSections(m *arch.Model) []Section {
+func weightSections(m *arch.Model, predictions int64) []Section {
 	out := []Section{embeddingSection(m)}
 	for _, role := range []Role{RoleEncoder, RoleLayer} {
 		sequence := m.Sequence
@@ -29,7 +29,12 @@ func weightSections(m *arch.Model) []Section {
 			}
 		}
 	}
-	return append(out, headSection(m))
+	if predictions > 0 {
+		out = append(out, predictionSection(m, predictions))
+	}
+	head := headSection(m)
+	head.predict(predictions)
+	return append(out, head)
 }
 
 func baseValues(m *arch.Model) Values {

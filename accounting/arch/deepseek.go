@@ -154,6 +154,16 @@ func (e deepseekLayers) moeLayer(a Attention, hidden int64) Layer {
 	return pre(Layer{Name: "moe", Attention: a, MoE: e.moe}, rms(hidden))
 }
 
+// Predictions is how many layers of multi-token prediction the config names.
+func (m *Model) Predictions() int64 {
+	for _, x := range m.MTP {
+		if x.Matrix {
+			return x.Count
+		}
+	}
+	return 0
+}
+
 // predictionLayers are n multi-token-prediction layers: norms of the embedding
 // and of the hidden state, a projection of both, one layer of the stack, and a
 // norm before the shared head. Embedding and head are those of the model.

@@ -109,6 +109,7 @@ func (f *caseFlags) register(cmd *cobra.Command) {
 	p.BoolVar(&f.opt.OptimizerInBackward, "optimizer-in-backward", false, "update each parameter as soon as its gradient is there")
 	p.StringVar(&f.opt.Loss, "loss", "", "loss `KERNEL`: eager, fused or chunked")
 	p.StringVar(&f.opt.MoE, "moe", "", "how routed layers run: `PATH` "+strings.Join(accounting.RoutedNames(), ", ")+" (auto: as NVIDIA's recipes for the profile and GPU)")
+	p.Int64Var(&f.opt.MTP, "mtp-num-layers", 0, "train `N` layers that predict a further token (multi-token prediction)")
 	p.StringVar(&f.opt.Dropout, "dropout", "", "dropout probability `P`")
 	p.BoolVar(&f.opt.Compile, "compile", false, "torch.compile fuses the operations of a profile in plain PyTorch")
 	p.StringVar(&f.opt.Convention, "flops", "", "count attention `causal` (half of S²) or full")

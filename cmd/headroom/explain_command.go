@@ -82,6 +82,9 @@ func explainWords(model string, c *accounting.CaseFields) []string {
 	name("recompute", c.Recompute, "")
 	name("loss", c.Loss, "")
 	name("moe", c.MoE, accounting.Routed{}.String())
+	if c.MTP > 0 {
+		add("mtp-num-layers", c.MTP)
+	}
 	if c.Dropout > 0 {
 		add("dropout", c.Dropout)
 	}

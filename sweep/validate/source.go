@@ -56,6 +56,9 @@ type Source struct {
 	Loose string
 	// LooseTime is the same for time alone.
 	LooseTime string
+	// Predicts says that its recipes train the layers of multi-token prediction that a
+	// model's config names.
+	Predicts bool
 	// TokenDrop says that its recipes give every expert the same number of tokens.
 	TokenDrop bool
 	// Compile says that a compiler (XLA) fuses all of its operations, or that it trains
@@ -168,8 +171,9 @@ var sources = []Source{
 	{Name: "megatron-moe", match: []string{"modelzoo", "model-zoo", "megatron-moe"}, Profile: "megatron", Memory: Device, Convention: accounting.Causal},
 	{
 		// scripts/performance/utils/overrides.py (from 26.08 on perf_recipes/_common.py):
-		// cross_entropy_fusion_impl "te", grad_reduce_in_fp32 off.
-		Name: "megatron-bridge", match: []string{"megatron-bridge"}, Profile: "megatron", Memory: Device, Loss: "fused", Convention: accounting.Causal, Recipe: grad16,
+		// cross_entropy_fusion_impl "te", grad_reduce_in_fp32 off; mtp_num_layers of
+		// src/megatron/bridge/recipes/deepseek/deepseek_v3.py.
+		Name: "megatron-bridge", match: []string{"megatron-bridge"}, Profile: "megatron", Predicts: true, Memory: Device, Loss: "fused", Convention: accounting.Causal, Recipe: grad16,
 	},
 	{
 		// maxtext/configure.sh of the benchmarks: FSDP over up to 128 GPUs and remat_policy

@@ -123,6 +123,9 @@ func (m *Measurement) Trial() (*Trial, error) {
 		o.Loss = "fused"
 	}
 	o.MoE = m.routedPath(s)
+	if s.Predicts && !strings.Contains(m.Notes, "w/o MTP") {
+		o.MTP = o.Model.Predictions()
+	}
 	if s.Dropout {
 		o.Dropout = "0.1"
 	}
