@@ -173,3 +173,19 @@ func TestOverlapHides(t *testing.T) {
 		require.GreaterOrEqual(t, fast.EPCommSeconds, 0.0)
 	})
 }
+
+// DeepSeek-V3 took 180,000 hours of H800 for a trillion tokens (its report, section 1),
+// with DualPipe, experts over eight nodes, one prediction layer and some recompute
+// (section 3.2); its global batch was 15,360 sequences of 4,096 tokens.
+func TestDeepSeekV3IsInsideItsBar(t *testing.T) {
+	model, err := arch.Lookup("deepseek-v3", arch.Options{})
+	require.NoError(t, err)
+	out, _ := moeTime(t, "h800-sxm", "fp8-mixed", Options{
+		Model: model, Profile: "megatron-2024", PP: 16, EP: 64, DP: 128, Context: 4096, GlobalBatch: 15360, Schedule: "dualpipe", MTP: 1,
+		Recompute: "selective:layernorm+mla_up_proj+moe_act",
+	})
+	published := 180e3 * 3600 / 2048 * (15360 * 4096 / 1e12) // seconds a step
+	require.Less(t, out.LowSeconds, published)
+	require.Greater(t, out.HighSeconds, published)
+	require.Less(t, out.EPCommSeconds, out.StepSeconds/20)
+}
