@@ -24,13 +24,14 @@ type memoKey struct {
 	context, microBatch, microBatches int64
 	again                             float64 // share of the layers that are recomputed
 	plan                              Plan
+	routed                            Routed // how routed layers run
 }
 
 // at is where a key belongs among n slots, a power of two. Any spread will do.
 func (k *memoKey) at(n int) int {
 	p := &k.plan
 	// Fibonacci hashing of the sizes.
-	h := k.model.spread + uint64(k.context)*0x9e3779b97f4a7c15 + uint64(k.microBatch)*0xbf58476d1ce4e5b9 + uint64(k.microBatches)*0x94d049bb133111eb
+	h := uint64(k.routed.Path)*0x8cb92ba72f3d8dd7 + k.model.spread + uint64(k.context)*0x9e3779b97f4a7c15 + uint64(k.microBatch)*0xbf58476d1ce4e5b9 + uint64(k.microBatches)*0x94d049bb133111eb
 	h += uint64(p.TP)*0xd6e8feb86659fd93 + uint64(p.PP)*0xa0761d6478bd642f + uint64(p.VPP)*0xe7037ed1a0b428db + uint64(p.CP)*0x8ebc6af09c88c6e3
 	h += uint64(p.EP)*0x589965cc75374cc3 + uint64(p.DP)*0x1d8e4e27c47d124f + uint64(p.ZeRO)*0xeb44accab455d165 + uint64(p.ETP)*0x9e6c63d0676a9a99
 	if m := k.machine; m != nil {
@@ -138,9 +139,7 @@ func (m *Memo) unitsOf(c *Compiled, x *Setting, on *Machine) *unitSlot {
 	p := &x.Plan
 	k := memoKey{model: c, machine: on, context: x.Context, microBatch: x.MicroBatch, plan: Plan{TP: p.TP, SP: p.SP, CP: p.CP, EP: p.EP, ETP: p.ETP}}
 	k.again = c.Ledger.Recipe.Recompute.share(c.limits.layers, p)
-	if len(c.limits.experts) > 0 {
-		k.plan.PP, k.plan.VPP, k.plan.Schedule = min(p.PP, 2), min(p.VPP, 2), p.Schedule // whether the exchange of tokens is overlapped
-	}
+	k.routed = c.routed(p, on)
 	if p.ZeRO >= 3 {
 		k.plan.ZeRO, k.plan.DP, k.plan.Replicas = p.ZeRO, p.DP, p.Replicas // weights are gathered over the ranks
 	}
