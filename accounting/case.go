@@ -2,7 +2,6 @@ package accounting
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -120,18 +119,9 @@ func (o Options) Resolve() (*Case, error) {
 	r.Routed, err = ParseRouted(orDefault(o.MoE, routedNames[RoutedAuto]))
 	fail(err)
 	r.MTP = o.MTP
-	switch {
-	case r.MTP > 0 && !c.Profile.Predicts:
-		fail(fmt.Errorf("profile %s trains no layers of multi-token prediction: mtp-num-layers is Megatron-Core's", c.Profile.Name))
-	case r.MTP > 0 && (len(o.Model.Sequence) == 0 || len(o.Model.Encoder) > 0):
-		fail(errors.New("layers of multi-token prediction follow a decoder's last layer"))
-	}
 	r.Compile = o.Compile
 	r.Trainable, err = ParseTrainable(orDefault(o.Trainable, "all"))
 	fail(err)
-	if r.MTP > 0 && !r.Trainable.all() {
-		fail(errors.New("layers of multi-token prediction are trained with all parameters, not with some frozen"))
-	}
 	if c.Profile.PEFT && r.Trainable.Rank > 0 {
 		r.Precision.widenAdapters()
 	}

@@ -163,6 +163,7 @@ func TestOptions(t *testing.T) {
 func TestOptionsNeverCost(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c, _, _ := drawCase(t)
+		c.Recipe.MTP = 0 // which goes with training everything
 		bare, ok := evaluate(t, c, func(c *Case) {
 			c.Recipe.Trainable, c.Recipe.Offload, c.Recipe.Compile, c.Recipe.OptimizerInBackward = Trainable{}, 0, false, false
 		})

@@ -93,9 +93,13 @@ func TestPredictionIsMegatrons(t *testing.T) {
 	f := func(o Options, want string) {
 		t.Helper()
 		o.Model, o.MTP = m, 1
-		_, err := o.Resolve()
-		require.EqualError(t, err, want)
+		c, err := o.Resolve()
+		require.NoError(t, err)
+		k, err := c.Compile()
+		require.NoError(t, err)
+		require.Equal(t, ReasonProfileOption, k.Check(&c.Setting.Workload, &c.Setting.Plan, c.Setting.GPUs))
+		require.Equal(t, want, k.WhyNot(&c.Setting, ReasonProfileOption))
 	}
-	f(Options{Profile: "fsdp2"}, "profile fsdp2 trains no layers of multi-token prediction: mtp-num-layers is Megatron-Core's")
-	f(Options{Trainable: "freeze:embedding"}, "layers of multi-token prediction are trained with all parameters, not with some frozen")
+	f(Options{Profile: "fsdp2"}, "profile fsdp2 does not train layers of multi-token prediction, or not with frozen parameters or behind an encoder")
+	f(Options{Trainable: "freeze:embedding"}, "profile megatron does not train layers of multi-token prediction, or not with frozen parameters or behind an encoder")
 }

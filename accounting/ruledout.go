@@ -81,6 +81,9 @@ func (c *Compiled) WhyNot(x *Setting, r Reason) string {
 		if recipe.Offload&^profile.Offloads != 0 {
 			return fmt.Sprintf("profile %s can not offload %s; it can offload %s", profile.Name, recipe.Offload&^profile.Offloads, profile.Offloads)
 		}
+		if recipe.MTP > 0 && !(recipe.OptimizerInBackward && !profile.OptimizerInBackward) {
+			return fmt.Sprintf("profile %s does not train layers of multi-token prediction, or not with frozen parameters or behind an encoder", profile.Name)
+		}
 		return fmt.Sprintf("profile %s does not update parameters in backward", profile.Name)
 	case ReasonRouted:
 		switch {

@@ -69,7 +69,7 @@ func TestWhyNotOfAnyPlan(t *testing.T) {
 			GPUs: rapid.Int64Range(0, 100).Draw(t, "gpus"), MicroBatch: size.Draw(t, "b"), GlobalBatch: rapid.Int64Range(0, 100).Draw(t, "B"),
 			Replicas: rapid.Int64Range(0, 4).Draw(t, "replicas"), FirstLayers: rapid.Int64Range(0, 4).Draw(t, "first"), LastLayers: rapid.Int64Range(0, 4).Draw(t, "last"),
 			Schedule: rapid.SampledFrom(ScheduleNames()).Draw(t, "schedule"), Recompute: rapid.SampledFrom(recomputes).Draw(t, "recompute"),
-			MoE:     rapid.SampledFrom(RoutedNames()).Draw(t, "moe"),
+			MoE: rapid.SampledFrom(RoutedNames()).Draw(t, "moe"), MTP: rapid.Int64Range(0, 1).Draw(t, "mtp"),
 			Offload: rapid.SampledFrom(offloads).Draw(t, "offload"), OptimizerInBackward: rapid.Bool().Draw(t, "in backward"),
 		}
 		c, err := o.Resolve()

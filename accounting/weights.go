@@ -29,7 +29,7 @@ func weightSections(m *arch.Model, predictions int64) []Section {
 			}
 		}
 	}
-	if predictions > 0 {
+	if predictions > 0 && len(m.Sequence) > 0 {
 		out = append(out, predictionSection(m, predictions))
 	}
 	head := headSection(m)

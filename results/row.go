@@ -2,7 +2,7 @@ package results
 
 // SchemaVersion is the version of the row schema. It is part of a dataset's run
 // id and changes whenever a column is added, removed, renamed or redefined.
-const SchemaVersion = 6
+const SchemaVersion = 7
 
 // Status says what became of a case.
 const (
@@ -38,6 +38,7 @@ type Row struct {
 	Attention   string  `parquet:"attention,dict" unit:"name" doc:"attention kernel"`
 	Loss        string  `parquet:"loss,dict" unit:"name" doc:"loss kernel"`
 	MoE         string  `parquet:"moe,dict" unit:"name" doc:"how routed layers run: auto (as NVIDIA's recipes for the profile and accelerator), dropless, capacity, graphed or fused, with +overlap where the exchange of tokens runs beside computation"`
+	MTP         int32   `parquet:"mtp_num_layers,dict" unit:"layers" doc:"trained layers that predict a further token (multi-token prediction)"`
 	Trainable   string  `parquet:"trainable,dict" unit:"name" doc:"which parameters are trained: all, lora:RANK:TARGETS (with :dropout before the adapters) or freeze:PARTS"`
 	Offload     string  `parquet:"offload,dict" unit:"name" doc:"what lives in the host's memory: none, optimizer, parameters, activations"`
 	Dropout     float64 `parquet:"dropout,split" unit:"ratio" doc:"dropout probability of the model's own layers"`

@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"fmt"
+	"strconv"
 	"sync"
 
 	"headroom/accounting"
@@ -126,10 +127,11 @@ func (e *engine) kernel(key kernelKey) (*kernel, error) {
 	if model == nil {
 		return nil, fmt.Errorf("no model %q in the study", text(axModel))
 	}
+	predictions, _ := strconv.ParseInt(text(axMTP), 10, 64) // none where there is no such axis
 	c, err := accounting.Options{
 		Model: model, Profile: text(axProfile), Recipe: text(axRecipe), Optimizer: text(axOptimizer),
 		Attention: text(axAttention), Recompute: text(axRecompute), Loss: text(axLoss), Dropout: text(axDropout),
-		Trainable: text(axTrainable), Offload: text(axOffload), Compile: text(axCompile) == "true", OptimizerInBackward: text(axInBackward) == "true", MoE: text(axMoE),
+		Trainable: text(axTrainable), Offload: text(axOffload), Compile: text(axCompile) == "true", OptimizerInBackward: text(axInBackward) == "true", MoE: text(axMoE), MTP: predictions,
 	}.Resolve()
 	if err != nil {
 		return nil, err

@@ -28,6 +28,7 @@ const (
 	axCompile
 	axInBackward
 	axMoE
+	axMTP
 	axAccelerator // the last that has texts
 
 	axContext
@@ -57,7 +58,7 @@ var axisKinds = map[string]axisKind{
 	"recompute": axRecompute, "loss": axLoss, "dropout": axDropout, "accelerator": axAccelerator, "context": axContext,
 	"global_batch": axGlobalBatch, "global_batch_tokens": axGlobalBatchTokens, "micro_batch": axMicroBatch, "gpus": axGPUs,
 	"tp": axTP, "pp": axPP, "vpp": axVPP, "cp": axCP, "ep": axEP, "dp": axDP, "zero": axZeRO, "sp": axSP,
-	"trainable": axTrainable, "offload": axOffload, "compile": axCompile, "optimizer_in_backward": axInBackward, "moe": axMoE,
+	"trainable": axTrainable, "offload": axOffload, "compile": axCompile, "optimizer_in_backward": axInBackward, "moe": axMoE, "mtp_num_layers": axMTP,
 	"schedule": axSchedule, "dp_replicate": axReplicas, "first_stage_layers": axFirstLayers, "last_stage_layers": axLastLayers,
 }
 
@@ -205,7 +206,7 @@ func (v *evaluator) choose() error {
 	r.Model, r.Profile, r.Recipe = k.model, k.profile.Name, k.recipe.Precision.Name
 	r.Optimizer, r.Attention = k.recipe.Optimizer.Name, k.recipe.Attention.String()
 	r.Recompute, r.Loss = k.recompute, k.recipe.Loss.String()
-	r.MoE = k.recipe.Routed.String()
+	r.MoE, r.MTP = k.recipe.Routed.String(), narrow(k.recipe.MTP)
 	r.Trainable, r.Offload, r.Dropout = k.trainable, k.offload, k.recipe.Dropout
 	r.Compiled, r.InBackward = k.recipe.Compile, k.recipe.OptimizerInBackward
 	return nil
@@ -334,7 +335,7 @@ func (v *evaluator) rule(index int64, status, reason string) {
 	p := &x.Plan
 	*r = results.Row{
 		CaseID: index, Model: r.Model, Recipe: r.Recipe, Profile: r.Profile, Optimizer: r.Optimizer,
-		Recompute: r.Recompute, Attention: r.Attention, Loss: r.Loss, MoE: r.MoE, Trainable: r.Trainable, Offload: r.Offload, Dropout: r.Dropout, Compiled: r.Compiled, InBackward: r.InBackward, Status: status, Reason: reason,
+		Recompute: r.Recompute, Attention: r.Attention, Loss: r.Loss, MoE: r.MoE, MTP: r.MTP, Trainable: r.Trainable, Offload: r.Offload, Dropout: r.Dropout, Compiled: r.Compiled, InBackward: r.InBackward, Status: status, Reason: reason,
 		ContextTokens: x.Context, MicroBatch: narrow(x.MicroBatch), GlobalBatch: narrow(x.GlobalBatch), GPUs: narrow(x.GPUs),
 		TP: narrow(p.TP), PP: narrow(p.PP), VPP: narrow(p.VPP), CP: narrow(p.CP), EP: narrow(p.EP), DP: narrow(p.DP), ZeRO: narrow(p.ZeRO), SP: p.SP,
 		Schedule: p.Schedule.String(), Replicas: narrow(max(p.Replicas, 1)), FirstLayers: narrow(p.FirstLayers), LastLayers: narrow(p.LastLayers),

@@ -220,6 +220,7 @@ func (b *specBuilder) plan() {
 		b.derive(name, grids.Int, nil, always(1))
 	}
 	b.derive("dp_replicate", grids.Int, nil, always(1))
+	b.derive("mtp_num_layers", grids.Int, nil, always(0))
 	b.derive("first_stage_layers", grids.Int, nil, always(0))
 	b.derive("last_stage_layers", grids.Int, nil, always(0))
 	b.derive("schedule", grids.String, nil, func([]grids.Value) (grids.Value, error) { return grids.StringValue(accounting.OneFOneB.String()), nil })
