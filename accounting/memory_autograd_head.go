@@ -86,7 +86,11 @@ func (c *Compiled) headMoments(w *walk, turn moment, next int64) error {
 		// log-probabilities, and autocast's copies of all weights, whatever is recomputed.
 		forward := loss
 		forward.logits, forward.logitsWork = loss.logits+3*gradient16, 0
-		forward.kept += max(st.casts*compute-w.m.WeightCopiesBytes, 0)
+		kept := w.m.WeightCopiesBytes
+		if w.c.Ledger.Recipe.Offload&OffloadActivations != 0 {
+			kept = 0 // the host has autograd's; autocast's cache is another owner, and stays
+		}
+		forward.kept += max(st.casts*compute-kept, 0)
 		w.see(forward)
 	}
 	// The head's backward: 16-bit gradient of the logits, the root group and its

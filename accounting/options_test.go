@@ -225,3 +225,21 @@ func TestSmallStates(t *testing.T) {
 	require.InEpsilon(t, 2*(1+4.0/256)*float64(n.Total), float64(pure("adam8bit")), 1e-3)
 	require.InEpsilon(t, 2*(0.5+4.0/128)*float64(n.Total), float64(pure("adam4bit")), 1e-3)
 }
+
+// Offloading what autograd keeps leaves autocast's cache of 16-bit weights on the device
+// until the forward pass has ended (aten/src/ATen/autocast_mode.cpp, cached_casts), as full
+// recompute does.
+func TestOffloadLeavesAutocastCache(t *testing.T) {
+	m, err := arch.Lookup("mixtral-8x7b", arch.Options{})
+	require.NoError(t, err)
+	peak := func(recompute string) int64 {
+		c, err := Options{Model: m, Context: 256, MicroBatch: 2, Profile: "torch-eager", Recipe: "autocast", Attention: "unfused", Offload: "activations", OptimizerInBackward: true, Recompute: recompute}.Resolve()
+		require.NoError(t, err)
+		k, err := c.Compile()
+		require.NoError(t, err)
+		var r Report
+		k.Evaluate(&c.Setting, &r)
+		return r.Memory.PeakBytes
+	}
+	require.LessOrEqual(t, peak("full"), peak("none"))
+}
