@@ -205,13 +205,7 @@ func TestSmallStates(t *testing.T) {
 	require.NoError(t, err)
 	memory := func(o Options) Memory {
 		o.Model, o.Context, o.MicroBatch, o.GlobalBatch, o.GPUs = m, 512, 1, 1, 1
-		c, err := o.Resolve()
-		require.NoError(t, err)
-		k, err := c.Compile()
-		require.NoError(t, err)
-		var r Report
-		k.Evaluate(&c.Setting, &r)
-		return r.Memory
+		return memoryOf(t, o)
 	}
 	n, err := m.ParameterCount()
 	require.NoError(t, err)
@@ -233,13 +227,19 @@ func TestOffloadLeavesAutocastCache(t *testing.T) {
 	m, err := arch.Lookup("mixtral-8x7b", arch.Options{})
 	require.NoError(t, err)
 	peak := func(recompute string) int64 {
-		c, err := Options{Model: m, Context: 256, MicroBatch: 2, Profile: "torch-eager", Recipe: "autocast", Attention: "unfused", Offload: "activations", OptimizerInBackward: true, Recompute: recompute}.Resolve()
-		require.NoError(t, err)
-		k, err := c.Compile()
-		require.NoError(t, err)
-		var r Report
-		k.Evaluate(&c.Setting, &r)
-		return r.Memory.PeakBytes
+		return memoryOf(t, Options{Model: m, Context: 256, MicroBatch: 2, Profile: "torch-eager", Recipe: "autocast", Attention: "unfused", Offload: "activations", OptimizerInBackward: true, Recompute: recompute}).PeakBytes
 	}
 	require.LessOrEqual(t, peak("full"), peak("none"))
+}
+
+// memoryOf is the memory of a case.
+func memoryOf(t *testing.T, o Options) Memory {
+	t.Helper()
+	c, err := o.Resolve()
+	require.NoError(t, err)
+	k, err := c.Compile()
+	require.NoError(t, err)
+	var r Report
+	k.Evaluate(&c.Setting, &r)
+	return r.Memory
 }
