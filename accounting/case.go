@@ -3,7 +3,6 @@ package accounting
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -226,7 +225,7 @@ func (o Options) Resolve() (*Case, error) {
 	if r.Recompute.partial() {
 		note("recompute %s: %s; the ledger shows a layer that is recomputed", r.Recompute, r.Recompute.sentence())
 	}
-	if r.Trainable.Rank > 0 && slices.ContainsFunc(c.Model.Kinds, func(l arch.Layer) bool { return l.MoE != nil }) {
+	if r.Trainable.Rank > 0 && c.Model.Routed() {
 		note("adapters are put on no routed expert")
 	}
 	if r.Offload != 0 {
@@ -235,7 +234,7 @@ func (o Options) Resolve() (*Case, error) {
 	if r.Compile && c.Profile.memory.style != styleAutograd {
 		note("profile %s has kernels of its own: compile changes nothing", c.Profile.Name)
 	}
-	if r.Routed.Path != RoutedAuto && !slices.ContainsFunc(c.Model.Kinds, func(l arch.Layer) bool { return l.MoE != nil }) {
+	if r.Routed.Path != RoutedAuto && !c.Model.Routed() {
 		note("model %s has no routed layers: moe %s changes nothing", c.Model.Name, r.Routed)
 	}
 	for _, n := range c.Model.Notes {

@@ -181,8 +181,7 @@ func NewLedger(m *arch.Model, r Recipe, p *Profile) *Ledger {
 }
 
 // At returns the ledger as it is for micro-batches of b sequences of s tokens on
-// a rank of a plan: without the saved tensors that do
-// not exist at that size.
+// a rank of a plan: without the saved tensors that do not exist at that size.
 func (l *Ledger) At(b, s int64, p *Plan) *Ledger {
 	out := *l
 	out.Sections = slices.Clone(l.Sections)

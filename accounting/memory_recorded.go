@@ -20,10 +20,10 @@ const (
 // transfers and the check of the loss wait for the device
 // (megatron/core/pipeline_parallel/p2p_communication.py; pretrain_gpt.py, isnan).
 // DeepSpeed's engine does not wait in the first two steps (deepspeed/utils/timer.py,
-// ThroughputTimer.start), and what was reserved stays. torch.cuda.max_memory_allocated leaves these tensors out, and
-// a run that is short of memory waits for them. PyTorch 2.8 ended it (pytorch/pytorch
-// pull request 150398); 2.2 had exempted the gathers of the forward pass, not the
-// backward's, which are as many.
+// ThroughputTimer.start), and what was reserved stays. torch.cuda.max_memory_allocated
+// leaves these tensors out, and a run that is short of memory waits for them. PyTorch 2.8
+// ended it (pytorch/pytorch pull request 150398); 2.2 had exempted the gathers of the
+// forward pass, not the backward's, which are as many.
 //
 // They are the outputs of forward's two row-parallel products and of backward's two
 // column-parallel ones, which are reduced. Sequence parallelism gathers the inputs of

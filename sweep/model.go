@@ -2,7 +2,6 @@ package sweep
 
 import (
 	"errors"
-	"io/fs"
 	"os"
 	"strings"
 
@@ -110,15 +109,6 @@ func (d *decoder) namedModel(p place, name string) *arch.Model {
 	named := *m
 	named.Name = name
 	return &named
-}
-
-// cause is what went wrong with a file, without its path.
-func cause(err error) error {
-	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) {
-		return pathErr.Err
-	}
-	return err
 }
 
 // dimensionKeys are the keys of explicit dimensions, each with the Hugging Face

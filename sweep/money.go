@@ -91,7 +91,7 @@ func (d *decoder) priceTable(x *leaf) {
 	sum := sha256.New()
 	rows, err := hardware.ParsePrices(path, io.TeeReader(f, sum), d.src.Today)
 	if err != nil {
-		for _, e := range unjoined(err) {
+		for _, e := range unjoin(err) {
 			x := Problem{File: path, Path: p.path, Msg: e.Error()}
 			var bad *hardware.CellError
 			if errors.As(e, &bad) {
@@ -103,14 +103,6 @@ func (d *decoder) priceTable(x *leaf) {
 	}
 	d.noPrices = false
 	d.out.Prices.Table, d.out.Prices.rows = hex.EncodeToString(sum.Sum(nil)), rows
-}
-
-// unjoined are the errors that were joined into one.
-func unjoined(err error) []error {
-	if all, ok := err.(interface{ Unwrap() []error }); ok {
-		return all.Unwrap()
-	}
-	return []error{err}
 }
 
 func (d *decoder) pricing(x *leaf) {

@@ -36,11 +36,7 @@ func readStudy(path string) ([]byte, error) {
 }
 
 func fileProblem(path string, err error) Problems {
-	p := Problem{File: path, Msg: "cannot be read: " + err.Error()}
-	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) {
-		p.Msg = "cannot be read: " + pathErr.Err.Error()
-	}
+	p := Problem{File: path, Msg: "cannot be read: " + cause(err).Error()}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		p.Msg, p.Hint = "no such file", "check the path, or name one of the embedded studies: "+strings.Join(PresetNames(), ", ")
@@ -48,6 +44,15 @@ func fileProblem(path string, err error) Problems {
 		p.Hint = "make the file readable"
 	}
 	return Problems{p}
+}
+
+// cause is what went wrong with a file, without its path.
+func cause(err error) error {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		return pathErr.Err
+	}
+	return err
 }
 
 // parseYAML turns the text of one YAML document into its tree. JSON is YAML too.

@@ -1,5 +1,7 @@
 package arch
 
+import "slices"
+
 // A Model is the architecture of one transformer in the words of this package,
 // whatever its config.json called them. It holds no tensor list: the ledger of
 // package accounting derives weights, FLOPs and activations from it.
@@ -30,6 +32,11 @@ type Model struct {
 
 // Layers is the number of layers L of the main (decoder) stack.
 func (m *Model) Layers() int64 { return int64(len(m.Sequence)) }
+
+// Routed says that some layer is a mixture of experts.
+func (m *Model) Routed() bool {
+	return slices.ContainsFunc(m.Kinds, func(l Layer) bool { return l.MoE != nil })
+}
 
 // An Embedding is everything between token numbers and the first layer.
 type Embedding struct {

@@ -82,9 +82,7 @@ func explainWords(model string, c *accounting.CaseFields) []string {
 	name("recompute", c.Recompute, "")
 	name("loss", c.Loss, "")
 	name("moe", c.MoE, accounting.Routed{}.String())
-	if c.MTP > 0 {
-		add("mtp-num-layers", c.MTP)
-	}
+	count("mtp-num-layers", c.MTP, 0)
 	if c.Dropout > 0 {
 		add("dropout", c.Dropout)
 	}

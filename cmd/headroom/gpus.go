@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"headroom/hardware"
+	"headroom/internal/suggest"
 
 	"github.com/spf13/cobra"
 )
@@ -31,7 +32,7 @@ everything that is known of it, with its sources.`,
 func (s *state) printGPUs(words []string) error {
 	list := []hardware.Accelerator{}
 	for _, a := range hardware.Accelerators() {
-		if len(words) == 1 && letters(words[0]) == letters(a.Slug) {
+		if len(words) == 1 && suggest.Letters(words[0]) == suggest.Letters(a.Slug) {
 			list = []hardware.Accelerator{a}
 			break
 		}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"strings"
-	"unicode"
 
 	"headroom/accounting/arch"
 	"headroom/internal/suggest"
@@ -120,23 +119,13 @@ func matches(words []string, texts ...string) bool {
 	for _, w := range words {
 		found := false
 		for _, t := range texts {
-			found = found || strings.Contains(letters(t), letters(w))
+			found = found || strings.Contains(suggest.Letters(t), suggest.Letters(w))
 		}
 		if !found {
 			return false
 		}
 	}
 	return true
-}
-
-// letters keeps the letters and digits of a name, in lower case.
-func letters(name string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
-			return -1
-		}
-		return unicode.ToLower(r)
-	}, name)
 }
 
 // noMatch is the error of a search that finds nothing.

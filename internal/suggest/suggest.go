@@ -78,6 +78,17 @@ func Question(names []string) string {
 	}
 }
 
+// Letters are the letters and digits of a name in lower case: names that differ in
+// separators and case alone have the same.
+func Letters(name string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, name)
+}
+
 // abbreviates reports whether one name is, give or take part edits, a beginning
 // of the other that is long enough to tell what was meant.
 func abbreviates(part int, a, b []rune) bool {

@@ -59,6 +59,12 @@ func TestQuestion(t *testing.T) {
 	f("did you mean a, b or c?", "a", "b", "c")
 }
 
+func TestLetters(t *testing.T) {
+	require.Equal(t, "deepseekv3", suggest.Letters("DeepSeek-V3"))
+	require.Equal(t, "h100sxm", suggest.Letters("H100 SXM"))
+	require.Empty(t, suggest.Letters("-_ /"))
+}
+
 func FuzzNearest(f *testing.F) {
 	f.Add("h10", "h100-sxm", 3)
 	f.Add("\xff", "é", 1)

@@ -139,7 +139,7 @@ func byArchitecture(r *trainingRun) string { return r.e.Machine.Architecture }
 // coverage is the share of runs that an error bar is to hold.
 const coverage = 0.8
 
-func (r *trainingRun) moe() bool { return routed(r.e.Case.Model) }
+func (r *trainingRun) moe() bool { return r.e.Case.Model.Routed() }
 
 // A Holdout is how the time model does on runs that its constants have not seen.
 type Holdout struct {

@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"headroom/accounting/arch"
+	"headroom/internal/suggest"
 )
 
 // errNoDimensions is a row that neither names a known model nor gives its sizes.
@@ -121,22 +122,12 @@ func (m *Measurement) presetBySizes() *arch.Model {
 			p, err = known.Model(arch.Options{Layers: m.Layers})
 		}
 		if err == nil && m.agrees(p) {
-			if n := sharedPrefix(letters(m.Model), letters(known.Name)); n > alike {
+			if n := sharedPrefix(suggest.Letters(m.Model), suggest.Letters(known.Name)); n > alike {
 				best, alike = p, n
 			}
 		}
 	}
 	return best
-}
-
-// letters are the letters and digits of a name.
-func letters(name string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsLetter(r) || unicode.IsDigit(r) {
-			return unicode.ToLower(r)
-		}
-		return -1
-	}, name)
 }
 
 func sharedPrefix(a, b string) int {
@@ -169,11 +160,6 @@ func (m *Measurement) agrees(p *arch.Model) bool {
 		}
 	}
 	return (m.FFN == 0 || widths[m.FFN]) && same(m.Experts, experts)
-}
-
-// routed says that the model has a mixture of experts.
-func routed(p *arch.Model) bool {
-	return slices.ContainsFunc(p.Kinds, func(l arch.Layer) bool { return l.MoE != nil })
 }
 
 // chunked is the model with attention that ends at every n-th token.

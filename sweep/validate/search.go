@@ -100,7 +100,7 @@ func (t *Trial) fastest(e *Evaluation) (accounting.Setting, float64) {
 	sizes, stages, experts, batches := []int64{given.Plan.TP}, []int64{given.Plan.PP}, []int64{given.Plan.EP}, []int64{given.MicroBatch}
 	if t.SearchLayout {
 		sizes, stages = powers(8), powers(16)
-		if routed(e.Case.Model) && t.Measurement.EP == 0 {
+		if e.Case.Model.Routed() && t.Measurement.EP == 0 {
 			experts = powers(64)
 		}
 	}

@@ -161,7 +161,7 @@ func (m *Measurement) Trial() (*Trial, error) {
 	}
 	switch o.Profile {
 	case "megatron":
-		o.Profile = m.megatron(routed(o.Model))
+		o.Profile = m.megatron(o.Model.Routed())
 	case "fsdp2":
 		if o.Profile = m.fsdp(); pure16(m) && o.Recipe == "fsdp-mixed" {
 			o.Recipe = "fsdp-pure"
