@@ -87,7 +87,7 @@ func (c *Compiled) headMoments(w *walk, turn moment, next int64) error {
 		forward := loss
 		forward.logits, forward.logitsWork = loss.logits+3*gradient16, 0
 		kept := w.m.WeightCopiesBytes
-		if w.c.Ledger.Recipe.Offload&OffloadActivations != 0 {
+		if c.Ledger.Recipe.Offload&OffloadActivations != 0 {
 			kept = 0 // the host has autograd's; autocast's cache is another owner, and stays
 		}
 		forward.kept += max(st.casts*compute-kept, 0)
