@@ -80,7 +80,7 @@ func (f *CaseFields) Options() Options {
 		Context: f.Context, MicroBatch: f.MicroBatch, GlobalBatch: f.GlobalBatch, GPUs: f.GPUs,
 		TP: f.TP, PP: f.PP, VPP: f.VPP, CP: f.CP, EP: f.EP, ETP: f.ETP, DP: f.DP, FirstLayers: f.FirstLayers, LastLayers: f.LastLayers,
 		Replicas: f.Replicas, SP: &sp, ZeRO: &zero, Profile: f.Profile, Recipe: f.Recipe, Optimizer: f.Optimizer,
-		Attention: f.Attention, Recompute: f.Recompute, Loss: f.Loss, MoE: f.MoE, Schedule: f.Schedule, Trainable: f.Trainable, Offload: f.Offload,
+		Attention: f.Attention, Recompute: f.Recompute, Loss: f.Loss, MoE: f.MoE, MTP: f.MTP, Schedule: f.Schedule, Trainable: f.Trainable, Offload: f.Offload,
 		OptimizerInBackward: f.InBackward, Compile: f.Compile,
 	}
 	if f.Dropout > 0 {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"headroom/accounting"
+	"headroom/accounting/arch"
 
 	"github.com/stretchr/testify/require"
 )
@@ -22,6 +23,7 @@ func TestExplainWords(t *testing.T) {
 		{"--model", "llama-3.1-8b", "--lora-rank", "16", "--lora-target-modules", "q_proj,v_proj", "--profile", "torch-eager", "--loss", "chunked"},
 		{"--model", "llama-3.1-8b", "--freeze", "embedding,norms", "--profile", "torch-eager", "--dropout", "0.1", "--attention", "unfused", "--optimizer", "sgd", "--gpu", "h100-sxm"},
 		{"--model", "llama-3.1-8b", "--profile", "torch-eager", "--optimizer-in-backward", "--recompute", "full"},
+		{"--model", "deepseek-v3", "--gpus", "256", "--pp", "8", "--ep", "32", "--profile", "megatron", "--mtp-num-layers", "1", "--moe", "graphed+overlap", "--global-batch", "1024", "--schedule", "zb-h1"},
 	} {
 		first := explained(t, append([]string{"headroom", "explain"}, args...))
 		asked := first
@@ -30,7 +32,15 @@ func TestExplainWords(t *testing.T) {
 		}
 		require.Equal(t, first, explained(t, explainWords(args[1], &asked)), "%v: %v", args, explainWords(args[1], &asked))
 		o := first.Options()
-		require.Equal(t, first.Replicas, o.Replicas)
+		again, err := (&state{}).findModel(args[1], arch.Options{Layers: asked.Layers})
+		require.NoError(t, err)
+		o.Model = again
+		c, err := o.Resolve()
+		require.NoError(t, err)
+		e, err := c.Explain(false)
+		require.NoError(t, err)
+		e.Case.Accelerator = first.Accelerator
+		require.Equal(t, first, e.Case, "%v by its fields", args)
 	}
 }
 

@@ -56,20 +56,7 @@ func printCase(w io.Writer, e *accounting.Explanation) {
 	c := &e.Case
 	fmt.Fprintf(w, "%s (%s, %s) · profile %s · recipe %s · %s · attention %s · recompute %s · loss %s\n",
 		c.Model, c.ModelType, plural(c.Layers, "layer"), c.Profile, c.Recipe, c.Optimizer, c.Attention, c.Recompute, c.Loss)
-	var more []string
-	if c.Trainable != "all" {
-		more = append(more, "trained "+c.Trainable)
-	}
-	if c.Offload != "none" {
-		more = append(more, c.Offload+" on the host")
-	}
-	if c.Compile {
-		more = append(more, "compiled layers")
-	}
-	if c.InBackward {
-		more = append(more, "optimizer in backward")
-	}
-	if len(more) > 0 {
+	if more := departures(c); len(more) > 0 {
 		fmt.Fprintln(w, strings.Join(more, " · "))
 	}
 	plan := []string{plural(c.GPUs, "GPU")}
@@ -98,6 +85,23 @@ func printCase(w io.Writer, e *accounting.Explanation) {
 	}
 	fmt.Fprintf(w, "context %s · micro-batch %s · global batch %s (%s a rank) · %s\n",
 		thousands(c.Context), thousands(c.MicroBatch), thousands(c.GlobalBatch), plural(c.MicroBatches, "micro-batch"), strings.Join(plan, " · "))
+}
+
+// departures are how a case trains other than usual, in a few words each.
+func departures(c *accounting.CaseFields) (words []string) {
+	say := func(departs bool, what string) {
+		if departs {
+			words = append(words, what)
+		}
+	}
+	say(c.Trainable != accounting.Trainable{}.String(), "trained "+c.Trainable)
+	say(c.Offload != accounting.Offload(0).String(), c.Offload+" on the host")
+	say(c.Compile, "compiled layers")
+	say(c.InBackward, "optimizer in backward")
+	say(c.MoE != accounting.Routed{}.String(), "routed layers "+c.MoE)
+	say(c.MTP > 0, plural(c.MTP, "layer")+" of multi-token prediction")
+	say(c.Dropout > 0, fmt.Sprintf("dropout %g", c.Dropout))
+	return words
 }
 
 func printParameters(w io.Writer, e *accounting.Explanation) {

@@ -141,13 +141,6 @@ func (f *pickFlags) register(cmd *cobra.Command) {
 	p.Float64Var(&f.spare, "spare", 0, "`SHARE` of the memory that a plan must leave free, such as 0.05")
 	f.money.register(cmd)
 
-	p.StringVar(&r.opt.Recipe, "recipe", "", "precision `RECIPE`: "+strings.Join(accounting.PrecisionNames(), ", "))
-	p.StringVar(&r.opt.Profile, "profile", "", "framework `PROFILE`: "+strings.Join(accounting.ProfileNames(), ", "))
-	p.StringVar(&r.opt.Optimizer, "optimizer", "", "`OPTIMIZER`: "+strings.Join(accounting.OptimizerNames(), ", "))
-	p.StringVar(&r.opt.Attention, "attention", "", "attention `KERNEL`: "+strings.Join(accounting.AttentionNames(), ", ")+" (flash1: FlashAttention before July 2023)")
-	p.StringVar(&r.opt.Loss, "loss", "", "loss `KERNEL`: eager, fused or chunked")
-	p.StringVar(&r.opt.MoE, "moe", "", "how routed layers run: `PATH` "+strings.Join(accounting.RoutedNames(), ", "))
-	p.StringVar(&r.opt.Dropout, "dropout", "", "dropout probability `P`")
 	p.StringSliceVar(&f.recompute, "recompute", nil, "try only these `MODES`: none, selective, full")
 	p.Var(&r.mb, "micro-batch", "only this micro-batch")
 	p.Var(&r.tp, "tp", "only this tensor-parallel size")
@@ -156,21 +149,17 @@ func (f *pickFlags) register(cmd *cobra.Command) {
 	p.Var(&r.cp, "cp", "only this context-parallel size")
 	p.Var(&r.ep, "ep", "only this expert-parallel size")
 	p.Int64Var(&r.zero, "zero", 0, "only this ZeRO `STAGE`")
+	r.registerTraining(cmd)
 
 	p.IntVar(&f.front, "rows", 20, "`LINES` of the front to print")
 	f.picture.register(cmd, "dollars against days")
+	r.registerDimensions(cmd)
 
 	dynamic(cmd, "model", true, modelNames)
 	dynamic(cmd, "family", false, sweep.FamilyNames)
 	dynamic(cmd, "gpu", false, hardware.Builtin().Slugs)
 	fixed(cmd, "law", accounting.ScalingLawNames()...)
-	fixed(cmd, "recipe", accounting.PrecisionNames()...)
-	fixed(cmd, "profile", accounting.ProfileNames()...)
-	fixed(cmd, "optimizer", accounting.OptimizerNames()...)
-	fixed(cmd, "attention", accounting.AttentionNames()...)
 	fixed(cmd, "recompute", "none", "selective", "full")
-	fixed(cmd, "loss", "eager", "fused", "chunked")
-	fixed(cmd, "moe", accounting.RoutedNames()...)
 	fixed(cmd, "zero", "0", "1", "2", "3")
 }
 
@@ -189,6 +178,9 @@ func (f *pickFlags) query(s *state, cmd *cobra.Command) (*pick.Query, error) {
 	o := &q.Case
 	o.Context, o.MicroBatch = int64(r.seq), int64(r.mb)
 	o.TP, o.PP, o.VPP, o.CP, o.EP = int64(r.tp), int64(r.pp), int64(r.vpp), int64(r.cp), int64(r.ep)
+	if err := r.training(cmd, o); err != nil {
+		return nil, err
+	}
 	if given("zero") {
 		if r.zero < 0 || r.zero > 3 {
 			return nil, usage("", "--zero %d: a ZeRO stage is 0, 1, 2 or 3", r.zero)
@@ -240,6 +232,9 @@ func (f *pickFlags) model(s *state, cmd *cobra.Command, q *pick.Query) error {
 			if given(name) {
 				return usage("--family chooses model and tokens", "--family and --%s cannot be combined", name)
 			}
+		}
+		if given := dimensionsGiven(cmd); len(given) > 0 {
+			return usage("--family chooses model and tokens", "--family and --%s cannot be combined", given[0])
 		}
 		if f.flops == "" && f.budget == 0 {
 			return usage("write --flops 1e23, or --budget 1M", "--family needs to know how much is to be spent")

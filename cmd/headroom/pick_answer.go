@@ -36,6 +36,7 @@ func (f *pickFlags) command(cmd *cobra.Command, r *pick.Result) string {
 		if slices.Contains([]string{
 			"price", "prices", "prices-since", "goodput", "gpu-hours-between-failures", "instance-hours-between-interruptions",
 			"checkpoint-time", "restart-time", "checkpoint-interval", "power", "pue",
+			"reduce-bucket-size", "stage3-max-live-parameters", "as-published",
 		}, g.Name) {
 			add(g.Name, quoted(g.Value.String()))
 		}
@@ -75,6 +76,9 @@ func (f *pickFlags) assumptions(r *pick.Result) (out []string) {
 	if r.Explain != nil {
 		c := &r.Explain.Case
 		add("%s in %s with %s, %s attention and %s loss, as the framework profile %s keeps and computes them", r.Model, c.Recipe, c.Optimizer, c.Attention, c.Loss, c.Profile)
+		if more := departures(c); len(more) > 0 {
+			add("asked for: %s", strings.Join(more, ", "))
+		}
 	}
 	add("tried: %s, on %s", f.triedAccelerators(), triedNumbers(r.GPUs))
 	if r.Winner == nil || r.Winner.Cost.Price != nil {
