@@ -152,9 +152,12 @@ func (w *walk) wrap() {
 	}
 	g := &w.groups
 	g.headGrad, g.tableGrad = c.headTrained(st, head, g.table, w.last)
-	g.rootGrad = w.root - (head - g.headGrad)
+	g.rootGrad = w.root // a tied table is the embedding's, once
 	if p.first(st.q) {
 		g.rootGrad -= st.costs[0].frozenDense
+	}
+	if w.last {
+		g.rootGrad -= st.costs[len(c.sections)-1].frozenDense
 	}
 	w.rootHead = g.headGrad
 	if !g.apart {

@@ -241,5 +241,33 @@ func memoryOf(t *testing.T, o Options) Memory {
 	require.NoError(t, err)
 	var r Report
 	k.Evaluate(&c.Setting, &r)
+	require.Equal(t, OK, r.Reason)
 	return r.Memory
+}
+
+// Every moment of a step that explain lists holds no less than nothing of each part,
+// and no more together than the fullest, whatever is trained.
+func TestTimeline(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c, _, _ := drawCase(t)
+		*c = clean(c)
+		c.Recipe.MTP = 0 // which goes with training everything
+		for _, text := range append([]string{"freeze:embedding", "freeze:norms+embedding", "freeze:head"}, trainables...) {
+			var err error
+			c.Recipe.Trainable, err = ParseTrainable(text)
+			require.NoError(t, err)
+			k, err := c.Compile()
+			require.NoError(t, err)
+			var r Report
+			if k.Evaluate(&c.Setting, &r); r.RuledOut() {
+				continue
+			}
+			moments, err := k.Timeline(&c.Setting)
+			require.NoError(t, err, text)
+			for _, m := range moments {
+				require.GreaterOrEqual(t, min(m.WeightsBytes, m.OptimizerBytes, m.GradientsBytes, m.ActivationsBytes, m.LogitsBytes, m.BuffersBytes), int64(0), "%s %s", text, m.Phase)
+				require.LessOrEqual(t, m.AllocatedBytes, r.Memory.AllocatedBytes, "%s %s", text, m.Phase)
+			}
+		}
+	})
 }
