@@ -12,6 +12,7 @@ import (
 	"headroom/sweep/validate"
 
 	"github.com/spf13/cobra"
+	"gonum.org/v1/gonum/stat"
 )
 
 func newValidate(s *state) *cobra.Command {
@@ -123,6 +124,7 @@ func (s *state) printValidation(r *validate.Report, held *validate.Holdout, rows
 	if r.Baseline.Scored > 0 {
 		fmt.Fprintf(w, "  one constant efficiency for all runs would err by %s\n", unsigned(r.Baseline.MacroMedian))
 	}
+	s.printOrders(r.Time.Orders)
 	if held != nil {
 		s.printSummary("Time, each family predicted without its own runs", &held.Unseen)
 		s.printFamilies("The same, one node and many apart", "family", held.Unseen.Scales)
@@ -194,6 +196,30 @@ func (s *state) printFamilies(title, name string, all []validate.Family) {
 		t.add(f.Name, thousands(int64(f.Scored)), unsigned(f.Mean), unsigned(f.Median), unsigned(f.P90), signed(f.Bias), signed(f.Worst), f.WorstID)
 	}
 	t.write(s.Stdout, "  ", s.bold)
+}
+
+// ordered is the rank correlation within a model that is aimed at.
+const ordered = 0.95
+
+func (s *state) printOrders(all []validate.Order) {
+	if len(all) == 0 {
+		return
+	}
+	s.heading("Order within a model")
+	t := table("family", "model", ">runs", ">largest / smallest", ">rank", ">of a perfect prediction")
+	var rank, perfect []float64
+	reached := 0
+	for _, o := range all {
+		t.add(o.Family, o.Model, thousands(int64(o.Rows)), fmt.Sprintf("%.2f", o.Spread), fmt.Sprintf("%.3f", o.Rank), fmt.Sprintf("%.3f", o.Perfect))
+		rank, perfect = append(rank, o.Rank), append(perfect, o.Perfect)
+		if o.Rank >= ordered {
+			reached++
+		}
+	}
+	t.write(s.Stdout, "  ", s.bold)
+	slices.Sort(rank)
+	fmt.Fprintf(s.Stdout, "  rank correlation: mean %.3f, median %.3f, %d of %d models at %g or more; of a prediction without error,\n  were each run measured once and repeatable to 2 %%: mean %.3f\n",
+		stat.Mean(rank, nil), stat.Quantile(0.5, stat.LinInterp, rank, nil), reached, len(all), ordered, stat.Mean(perfect, nil))
 }
 
 func (s *state) printMeasurements(rows []validate.Row) {

@@ -27,6 +27,7 @@ type Summary struct {
 	GPUs       []Family `json:"gpus"`
 	// Scales is the time of each family that has runs on one node and on many, apart.
 	Scales []Family `json:"scales,omitempty"`
+	Orders []Order  `json:"orders,omitempty"`
 }
 
 // A Family is the rows of one publication with one metric; of one model or GPU
@@ -120,6 +121,7 @@ func summarize(rows []Row, want func(metric string) bool) Summary {
 	s.Models = by(rows, want, func(r *Row) string { return r.Model })
 	s.GPUs = by(rows, want, func(r *Row) string { return r.GPU })
 	s.Scales = scales(rows, want)
+	s.Orders = orders(rows, want)
 	return s
 }
 
