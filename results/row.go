@@ -2,7 +2,7 @@ package results
 
 // SchemaVersion is the version of the row schema. It is part of a dataset's run
 // id and changes whenever a column is added, removed, renamed or redefined.
-const SchemaVersion = 7
+const SchemaVersion = 8
 
 // Status says what became of a case.
 const (
@@ -29,23 +29,24 @@ const (
 type Row struct {
 	CaseID int64 `parquet:"case_id,delta" unit:"index" doc:"position of the case in the study, from 0"`
 
-	Model       string  `parquet:"model,dict" unit:"name" doc:"model architecture"`
-	Accelerator string  `parquet:"accelerator,dict" unit:"name" doc:"accelerator from the hardware catalog"`
-	Recipe      string  `parquet:"recipe,dict" unit:"name" doc:"precision recipe of weights, gradients and optimizer state"`
-	Profile     string  `parquet:"profile,dict" unit:"name" doc:"framework profile: which tensors are kept and how they are buffered"`
-	Optimizer   string  `parquet:"optimizer,dict" unit:"name" doc:"optimizer"`
-	Recompute   string  `parquet:"recompute,dict" unit:"name" doc:"activation recomputation: none, selective (with its modules), full (with its method and layers) or every:N"`
-	Attention   string  `parquet:"attention,dict" unit:"name" doc:"attention kernel"`
-	Loss        string  `parquet:"loss,dict" unit:"name" doc:"loss kernel"`
-	MoE         string  `parquet:"moe,dict" unit:"name" doc:"how routed layers run: auto (as NVIDIA's recipes for the profile and accelerator), dropless, capacity, graphed or fused, with +overlap where the exchange of tokens runs beside computation"`
-	MTP         int32   `parquet:"mtp_num_layers,dict" unit:"layers" doc:"trained layers that predict a further token (multi-token prediction)"`
-	Trainable   string  `parquet:"trainable,dict" unit:"name" doc:"which parameters are trained: all, lora:RANK:TARGETS (with :dropout before the adapters) or freeze:PARTS"`
-	Offload     string  `parquet:"offload,dict" unit:"name" doc:"what lives in the host's memory: none, optimizer, parameters, activations"`
-	Dropout     float64 `parquet:"dropout,split" unit:"ratio" doc:"dropout probability of the model's own layers"`
-	Compiled    bool    `parquet:"compile" unit:"flag" doc:"compiled layers"`
-	InBackward  bool    `parquet:"optimizer_in_backward" unit:"flag" doc:"each parameter is updated as soon as its gradient is there"`
-	Status      string  `parquet:"status,dict" unit:"name" doc:"fits, oom (needs more than is usable), ruled_out (cannot be laid out; later columns are 0) or internal (a fault of headroom)"`
-	Reason      string  `parquet:"reason,dict" unit:"code" doc:"why the case does not fit or is ruled out; empty when it fits"`
+	Model        string  `parquet:"model,dict" unit:"name" doc:"model architecture"`
+	Accelerator  string  `parquet:"accelerator,dict" unit:"name" doc:"accelerator from the hardware catalog"`
+	NetworkGbits float64 `parquet:"network_gbits,optional,dict" unit:"Gbit/s" doc:"share of one accelerator in its node's network; NULL when neither study nor catalog says it"`
+	Recipe       string  `parquet:"recipe,dict" unit:"name" doc:"precision recipe of weights, gradients and optimizer state"`
+	Profile      string  `parquet:"profile,dict" unit:"name" doc:"framework profile: which tensors are kept and how they are buffered"`
+	Optimizer    string  `parquet:"optimizer,dict" unit:"name" doc:"optimizer"`
+	Recompute    string  `parquet:"recompute,dict" unit:"name" doc:"activation recomputation: none, selective (with its modules), full (with its method and layers) or every:N"`
+	Attention    string  `parquet:"attention,dict" unit:"name" doc:"attention kernel"`
+	Loss         string  `parquet:"loss,dict" unit:"name" doc:"loss kernel"`
+	MoE          string  `parquet:"moe,dict" unit:"name" doc:"how routed layers run: auto (as NVIDIA's recipes for the profile and accelerator), dropless, capacity, graphed or fused, with +overlap where the exchange of tokens runs beside computation"`
+	MTP          int32   `parquet:"mtp_num_layers,dict" unit:"layers" doc:"trained layers that predict a further token (multi-token prediction)"`
+	Trainable    string  `parquet:"trainable,dict" unit:"name" doc:"which parameters are trained: all, lora:RANK:TARGETS (with :dropout before the adapters) or freeze:PARTS"`
+	Offload      string  `parquet:"offload,dict" unit:"name" doc:"what lives in the host's memory: none, optimizer, parameters, activations"`
+	Dropout      float64 `parquet:"dropout,split" unit:"ratio" doc:"dropout probability of the model's own layers"`
+	Compiled     bool    `parquet:"compile" unit:"flag" doc:"compiled layers"`
+	InBackward   bool    `parquet:"optimizer_in_backward" unit:"flag" doc:"each parameter is updated as soon as its gradient is there"`
+	Status       string  `parquet:"status,dict" unit:"name" doc:"fits, oom (needs more than is usable), ruled_out (cannot be laid out; later columns are 0) or internal (a fault of headroom)"`
+	Reason       string  `parquet:"reason,dict" unit:"code" doc:"why the case does not fit or is ruled out; empty when it fits"`
 
 	ContextTokens int64 `parquet:"context_tokens,dict" unit:"tokens" doc:"context length of a sequence"`
 	MicroBatch    int32 `parquet:"micro_batch,dict" unit:"sequences" doc:"sequences in one micro-batch of one data-parallel rank"`

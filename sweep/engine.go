@@ -17,16 +17,19 @@ type engine struct {
 	kinds  []axisKind
 	values [][]int64  // by axis: of those of whole numbers and truth values
 	texts  [][]string // of the others
-	rooms  []room     // by value of the accelerator axis
+	rooms  []room     // by value of the accelerator axis, then of the network's
+	// networks is how many values the network axis has, 1 where there is none.
+	networks int32
 
 	mu       sync.Mutex
 	compiled map[kernelKey]*kernel
 }
 
-// A room is what a study needs to know of an accelerator.
+// A room is what a study needs to know of an accelerator in a network.
 type room struct {
-	name   string
-	usable int64
+	name    string
+	usable  int64
+	network float64 // Gbit/s of one accelerator; 0 = not known
 	// What is rented: accelerators of so many devices, from one of the offers.
 	device  hardware.Accelerator
 	devices int64
@@ -48,13 +51,14 @@ type kernel struct {
 	profile                       *accounting.Profile
 	recipe                        accounting.Recipe
 	context                       int64
-	// The time model's view of each room's accelerator under the recipe, nil where it
+	// The time model's view of each room under the recipe, nil where its accelerator
 	// has no such number format: rows then hold no time.
 	machines []*accounting.Machine
 }
 
 func newEngine(s *Study) (*engine, error) {
-	e := &engine{study: s, compiled: map[kernelKey]*kernel{}}
+	e := &engine{study: s, compiled: map[kernelKey]*kernel{}, networks: 1}
+	var networks []int64
 	for k, name := range s.grid.Axes() {
 		kind := axisKinds[name]
 		values := s.grid.Values(k)
@@ -79,6 +83,9 @@ func newEngine(s *Study) (*engine, error) {
 		e.kinds = append(e.kinds, kind)
 		e.values = append(e.values, numbers)
 		e.texts = append(e.texts, texts)
+		if kind == axNetwork {
+			networks = numbers
+		}
 		if kind != axAccelerator {
 			continue
 		}
@@ -88,14 +95,37 @@ func newEngine(s *Study) (*engine, error) {
 				return nil, err
 			}
 			one := a.PerDevice()
-			r := room{name: a.Slug, usable: one.UsableBytes, device: a, devices: max(a.Devices, 1)}
+			r := room{name: a.Slug, usable: one.UsableBytes, network: a.NICBytesPerSecond.Or(0) * bitsPerByte / giga, device: a, devices: max(a.Devices, 1)}
 			if r.offers, err = s.offers(a.Slug); err != nil {
 				return nil, err
 			}
 			e.rooms = append(e.rooms, r)
 		}
 	}
+	e.wire(networks)
 	return e, nil
+}
+
+const (
+	bitsPerByte = 8
+	giga        = 1e9
+)
+
+// wire puts every accelerator into each network of the study, in Gbit/s an accelerator.
+func (e *engine) wire(networks []int64) {
+	if len(networks) == 0 {
+		return // the catalog's
+	}
+	e.networks = int32(len(networks))
+	rooms := make([]room, 0, len(e.rooms)*len(networks))
+	for _, r := range e.rooms {
+		for _, gbits := range networks {
+			r.network = float64(gbits)
+			r.device.NICBytesPerSecond = hardware.Known(r.network * giga / bitsPerByte)
+			rooms = append(rooms, r)
+		}
+	}
+	e.rooms = rooms
 }
 
 // offers are the prices of an accelerator that the study allows.

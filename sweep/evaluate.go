@@ -48,6 +48,7 @@ const (
 	axReplicas
 	axFirstLayers
 	axLastLayers
+	axNetwork
 )
 
 // numKernelAxes is how many kinds, the first ones, decide what is compiled.
@@ -60,6 +61,7 @@ var axisKinds = map[string]axisKind{
 	"tp": axTP, "pp": axPP, "vpp": axVPP, "cp": axCP, "ep": axEP, "dp": axDP, "zero": axZeRO, "sp": axSP,
 	"trainable": axTrainable, "offload": axOffload, "compile": axCompile, "optimizer_in_backward": axInBackward, "moe": axMoE, "mtp_num_layers": axMTP,
 	"schedule": axSchedule, "dp_replicate": axReplicas, "first_stage_layers": axFirstLayers, "last_stage_layers": axLastLayers,
+	"network": axNetwork,
 }
 
 // An evaluator turns cases into rows, one at a time, in cursor order. Each worker
@@ -71,6 +73,8 @@ type evaluator struct {
 	kernel  *kernel
 	room    *room
 	roomAt  int32 // index of the room
+
+	accelerator, network int32 // values of these axes
 
 	rents     map[rentKey]*rent
 	lastRents []struct { // by room: what was asked for last
@@ -144,8 +148,14 @@ func (v *evaluator) take(k int, i int32) bool {
 		v.key[kind] = i
 		return true
 	}
-	if kind == axAccelerator {
-		v.room, v.roomAt = &v.rooms[i], i
+	switch kind {
+	case axAccelerator:
+		v.accelerator = i
+		v.enter()
+		return false
+	case axNetwork:
+		v.network = i
+		v.enter()
 		return false
 	}
 	n := v.values[k][i]
@@ -186,6 +196,12 @@ func (v *evaluator) take(k int, i int32) bool {
 		v.lastLayers = n
 	}
 	return false
+}
+
+// enter finds the room of the accelerator and the network.
+func (v *evaluator) enter() {
+	v.roomAt = v.accelerator*v.networks + v.network
+	v.room = &v.rooms[v.roomAt]
 }
 
 // choose finds the compiled model of the current key, and its names for rows.
@@ -341,7 +357,7 @@ func (v *evaluator) rule(index int64, status, reason string) {
 		Schedule: p.Schedule.String(), Replicas: narrow(max(p.Replicas, 1)), FirstLayers: narrow(p.FirstLayers), LastLayers: narrow(p.LastLayers),
 	}
 	if v.room != nil {
-		r.Accelerator = v.room.name
+		r.Accelerator, r.NetworkGbits = v.room.name, v.room.network
 	}
 }
 

@@ -190,6 +190,10 @@ func (b *specBuilder) models() {
 		// node holds one at least.
 		return grids.IntValue(a.ScaleUpDomain.Or(1)), nil
 	})
+	b.derive("network", grids.Int, []string{"accelerator"}, func(args []grids.Value) (grids.Value, error) {
+		a, err := hardware.Lookup(args[0].Text())
+		return grids.IntValue(int64(a.NICBytesPerSecond.Or(0) * bitsPerByte / giga)), err // 0 = not known
+	})
 	b.derive("usable_bytes", grids.Int, []string{"accelerator"}, func(args []grids.Value) (grids.Value, error) {
 		a, err := hardware.Lookup(args[0].Text())
 		return grids.IntValue(a.PerDevice().UsableBytes), err

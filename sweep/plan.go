@@ -118,7 +118,7 @@ func TermsOf(p *results.Plan) (Terms, error) {
 }
 
 // axisColumns are the columns of axes whose column has another name.
-var axisColumns = map[string]string{"context": "context_tokens", "global_batch_tokens": "tokens_per_step"}
+var axisColumns = map[string]string{"context": "context_tokens", "global_batch_tokens": "tokens_per_step", "network": "network_gbits"}
 
 // AxisColumns are the columns that hold the axes which a dataset's study declares, in
 // its order.

@@ -56,6 +56,7 @@ var fields = []field{
 	{path: "grid.global_batch_tokens", doc: "tokens an optimizer step, in place of global_batch", decode: sizes(1, maxContext)},
 	{path: "grid.micro_batch", doc: "sequences a rank runs at once", decode: sizes(1, maxCount)},
 	{path: "grid.accelerator", doc: "accelerators by catalog name, or all", decode: named("accelerator", accelerator)},
+	{path: "grid.network", doc: "Gbit/s of one accelerator in its node's network, in place of the catalog's", decode: sizes(1, maxGbits)},
 	{path: "grid.gpus", doc: "number of accelerators", decode: sizes(1, maxCount)},
 	{path: "grid.plan", doc: "auto: every parallel plan that divides", single: true, decode: (*decoder).plan},
 	{path: "grid.tp", doc: "tensor parallel size", decode: sizes(1, maxCount)},
@@ -112,6 +113,7 @@ const priceTableKey = "prices.file"
 const (
 	maxContext = 1 << 40
 	maxCount   = 1<<31 - 1 // 32-bit columns of the dataset
+	maxGbits   = 100_000
 )
 
 // wordsElsewhere are names that other tools have for our keys.
@@ -119,7 +121,7 @@ var wordsElsewhere = map[string]string{
 	"seq": "context", "seq_length": "context", "seq_len": "context", "sequence_length": "context", "context_length": "context", "max_position_embeddings": "context",
 	"batch": "micro_batch", "batch_size": "micro_batch", "micro_batch_size": "micro_batch", "mbs": "micro_batch",
 	"global_batch_size": "global_batch", "gbs": "global_batch",
-	"gpu": "accelerator", "gpu_type": "accelerator", "device": "accelerator", "num_gpus": "gpus", "n_gpus": "gpus", "world_size": "gpus",
+	"gpu": "accelerator", "gpu_type": "accelerator", "device": "accelerator", "network_gbits": "network", "nic": "network", "nic_gbits": "network", "bandwidth": "network", "interconnect": "network", "num_gpus": "gpus", "n_gpus": "gpus", "world_size": "gpus",
 	"tensor_parallel": "tp", "tensor_model_parallel_size": "tp", "pipeline_parallel": "pp", "pipeline_model_parallel_size": "pp",
 	"context_parallel_size": "cp", "expert_model_parallel_size": "ep", "data_parallel": "dp", "sequence_parallel": "sp", "zero_stage": "zero",
 	"data_parallel_replicate_degree": "dp_replicate", "hsdp": "dp_replicate", "lora": "trainable", "mtp": "mtp_num_layers", "num_nextn_predict_layers": "mtp_num_layers", "freeze": "trainable", "cpu_offload": "offload", "offload_optimizer": "offload", "optimizer_in_bwd": "optimizer_in_backward", "torch_compile": "compile", "recompute_granularity": "recompute", "activation_checkpointing": "recompute", "gradient_checkpointing": "recompute", "pipeline_parallel_schedule": "schedule",

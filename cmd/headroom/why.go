@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -204,6 +205,9 @@ func explainRow(d *results.Dataset, r *results.Row) (command string, lacks []str
 		}
 	}
 	words := explainWords(r.Model, rowCase(r))
+	if g := r.NetworkGbits; slices.Contains(sweep.AxisColumns(&p), "network_gbits") {
+		words = append(words, "--network", strconv.FormatFloat(g, 'g', -1, 64))
+	}
 	terms, err := sweep.TermsOf(&p)
 	switch {
 	case err != nil:

@@ -104,6 +104,7 @@ grid:
   context: [2048, 4096]
   accelerator: [b200-sxm, h100-sxm]
   gpus: [64, 128]
+  network: [50, 400]
   global_batch: 512
   plan: auto
   recipe: [bf16-mixed-grad16, mxfp8-mixed-grad16]
