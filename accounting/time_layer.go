@@ -87,6 +87,8 @@ type unitContext struct {
 	again  float64 // the part of the layers that full recompute runs again
 	routed Routed
 	stops  bool // full recompute ends with the last tensor that backward wants
+	// PyTorch's own context parallelism, and attention that takes grouped heads.
+	torchRing, grouped bool
 }
 
 func (c *Compiled) unitContext(x *Setting, m *Machine) unitContext {
@@ -112,6 +114,8 @@ func (c *Compiled) unitContext(x *Setting, m *Machine) unitContext {
 	u.again = u.r.Recompute.share(c.limits.layers, p)
 	u.shard = group{p.ShardRanks(), p.TP}
 	u.routed = c.routed(p, m)
+	rules := &c.Ledger.Profile.memory
+	u.torchRing, u.grouped = rules.style == styleAutograd && rules.operations, rules.grouped || u.r.Loss == LossChunked
 	return u
 }
 
@@ -262,15 +266,7 @@ func (u *unitContext) attention(l *arch.Layer, cs *compiledSection, f, b *passTi
 	f.attention += u.fused(work, 2*span, a, false)
 	b.attention += u.fused(work, 2*span, a, true)
 	if p.CP > 1 {
-		// The ring passes keys and values on while it computes.
-		bytes := u.bytes * u.tokens * kv
-		hop := float64(float64(p.CP-1) * u.m.send(u.cp.stride*max(p.CP/2, 1), bytes))
-		// Each further block's output and gradients are added to the others' in fp32: two
-		// read, one written.
-		u.stream(f, u.tokens*v, 6*float64(p.CP-1))
-		u.stream(b, u.tokens*(q+float64(kv)), 6*float64(p.CP-1))
-		f.cp += overlapped(f.attention, hop) - f.attention
-		b.cp += overlapped(b.attention, 2*hop) - b.attention
+		u.ring(a, q, v, kv, f, b)
 	}
 }
 
@@ -421,6 +417,12 @@ func (u *unitContext) repeat(cs *compiledSection, f, b *passTime, last float64) 
 			// torchtitan keeps every second matrix product and the attention output.
 			b.recompute = float64(f.matmul/2) + f.elementwise
 			b.kernels += float64(f.kernels * 0.7)
+			if u.x.Plan.SP {
+				// What its policy saves is reduced (reduce_scatter_tensor in _save_list of
+				// torchtitan/parallelisms/parallelize_llama.py), not what is gathered: half of
+				// forward's communication.
+				b.tp += float64(f.tp / 2)
+			}
 			return
 		}
 		if u.r.recomputes(CoreAttention) {
