@@ -36,9 +36,9 @@ type Options struct {
 	ReduceBucket, MaxLive int64
 	Compile               bool
 	Softmax               SoftmaxKernel
-	Foreach, ReduceLast   bool  // see [Recipe]
-	Blocking              bool  // see [Recipe]
-	Reduce                DType // see [Recipe]
+	Foreach, ReduceLast   bool   // see [Recipe]
+	Overlap               string // of communication, as [ParseOverlap] reads it
+	Reduce                DType  // see [Recipe]
 
 	// Code, where it is given, takes the place of the profile of that name.
 	Code *Profile
@@ -112,10 +112,12 @@ func (o Options) Resolve() (*Case, error) {
 	fail(err)
 	r.Recompute, err = ParseRecompute(orDefault(o.Recompute, "none"))
 	fail(err)
-	r.Softmax, r.Foreach, r.Reduce, r.ReduceLast, r.Blocking = o.Softmax, o.Foreach, o.Reduce, o.ReduceLast, o.Blocking
+	r.Softmax, r.Foreach, r.Reduce, r.ReduceLast = o.Softmax, o.Foreach, o.Reduce, o.ReduceLast
 	r.Loss, err = ParseLoss(orDefault(o.Loss, "eager"))
 	fail(err)
 	r.Routed, err = ParseRouted(orDefault(o.MoE, routedNames[RoutedAuto]))
+	fail(err)
+	r.Overlap, err = ParseOverlap(orDefault(o.Overlap, Overlap(0).String()))
 	fail(err)
 	r.MTP = o.MTP
 	r.Compile = o.Compile

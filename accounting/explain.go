@@ -70,6 +70,7 @@ type CaseFields struct {
 	Trainable    string  `json:"trainable"`
 	Offload      string  `json:"offload"`
 	InBackward   bool    `json:"optimizer_in_backward"`
+	Overlap      string  `json:"overlap"` // communication behind computation
 	Accelerator  string  `json:"gpu,omitempty"`
 }
 
@@ -81,7 +82,7 @@ func (f *CaseFields) Options() Options {
 		TP: f.TP, PP: f.PP, VPP: f.VPP, CP: f.CP, EP: f.EP, ETP: f.ETP, DP: f.DP, FirstLayers: f.FirstLayers, LastLayers: f.LastLayers,
 		Replicas: f.Replicas, SP: &sp, ZeRO: &zero, Profile: f.Profile, Recipe: f.Recipe, Optimizer: f.Optimizer,
 		Attention: f.Attention, Recompute: f.Recompute, Loss: f.Loss, MoE: f.MoE, MTP: f.MTP, Schedule: f.Schedule, Trainable: f.Trainable, Offload: f.Offload,
-		OptimizerInBackward: f.InBackward, Compile: f.Compile,
+		OptimizerInBackward: f.InBackward, Compile: f.Compile, Overlap: f.Overlap,
 	}
 	if f.Dropout > 0 {
 		o.Dropout = strconv.FormatFloat(f.Dropout, 'g', -1, 64)
@@ -203,7 +204,7 @@ func (c *Case) fields(r *Report) CaseFields {
 		TP: p.TP, SP: p.SP, PP: p.PP, VPP: p.VPP, CP: p.CP, EP: p.EP, ETP: p.ETP, DP: p.DP, ZeRO: p.ZeRO, Schedule: p.Schedule.String(), Replicas: max(p.Replicas, 1), FirstLayers: p.FirstLayers, LastLayers: p.LastLayers,
 		Recipe: c.Recipe.Precision.Name, Profile: c.Profile.Name, Optimizer: c.Recipe.Optimizer.Name,
 		Attention: c.Recipe.Attention.String(), Recompute: c.Recipe.Recompute.String(), Loss: c.Recipe.Loss.String(), MoE: c.Recipe.Routed.String(), MTP: c.Recipe.MTP, Dropout: c.Recipe.Dropout, Compile: c.Recipe.Compile,
-		Trainable: c.Recipe.Trainable.String(), Offload: c.Recipe.Offload.String(), InBackward: c.Recipe.OptimizerInBackward,
+		Trainable: c.Recipe.Trainable.String(), Offload: c.Recipe.Offload.String(), InBackward: c.Recipe.OptimizerInBackward, Overlap: c.Recipe.Overlap.String(),
 	}
 }
 

@@ -143,7 +143,7 @@ var reasonText = [numReasons]struct{ code, text string }{
 	ReasonProfilePlan:         {"profile_plan", "the framework profile has no such parallelism"},
 	ReasonProfileRecompute:    {"profile_recompute", "the framework profile has no such recompute mode"},
 	ReasonProfileRecipe:       {"profile_recipe", "the framework profile has no recompute"},
-	ReasonProfileOption:       {"profile_option", "the framework profile can not offload that, not update in backward, or not train layers of multi-token prediction"},
+	ReasonProfileOption:       {"profile_option", "the framework profile can not offload that, not update in backward, not train layers of multi-token prediction, or not overlap that communication"},
 	ReasonRouted:              {"moe", "routed layers can not run so in the framework profile, recipe or pipeline"},
 	ReasonOverlap:             {"moe_overlap", "the exchange of tokens overlaps (--moe …+overlap) only with ep > 1, in a pipeline with vpp > 1 or under dualpipe, and without full recompute"},
 	ReasonOffload:             {"offload", "parameters are offloaded as shards: that needs ZeRO stage 3"},
@@ -272,7 +272,7 @@ func (c *Compiled) Check(w *Workload, p *Plan, gpus int64) Reason {
 	}
 	r, profile := &c.Ledger.Recipe, c.Ledger.Profile
 	switch {
-	case r.Offload&^profile.Offloads != 0 || r.OptimizerInBackward && !profile.OptimizerInBackward || r.MTP > 0 && !(profile.Predicts && r.Trainable.all() && len(c.Ledger.Model.Encoder) == 0):
+	case r.Offload&^profile.Offloads != 0 || r.OptimizerInBackward && !profile.OptimizerInBackward || r.MTP > 0 && !(profile.Predicts && r.Trainable.all() && len(c.Ledger.Model.Encoder) == 0) || !r.Overlap.possible(profile, r.Compile):
 		return ReasonProfileOption
 	case len(m.experts) > 0 && !r.Routed.Path.possible(profile, r.Precision.Products, p):
 		return ReasonRouted

@@ -53,6 +53,8 @@ type Profile struct {
 	WholeExperts bool
 	// Predicts says that it can train layers of multi-token prediction.
 	Predicts bool
+	// Overlaps is what of the communication it can be told to overlap, or not to.
+	Overlaps Overlap
 	// PEFT says that adapters are those of Hugging Face peft.
 	PEFT bool
 	// passes is who wrote the operations between matrix products, for their time;

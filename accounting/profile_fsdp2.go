@@ -63,6 +63,7 @@ func (t TorchTitan) Profile(name, summary string) Profile {
 		EveryLayer:          true,
 		Offloads:            OffloadOptimizer | OffloadParameters,
 		OptimizerInBackward: true,
+		Overlaps:            OverlapTP,
 		passes:              &plainPasses,
 		Saved:               t.saved,
 		Work:                t.work,

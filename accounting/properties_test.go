@@ -32,7 +32,7 @@ func drawCase(t *rapid.T) (*Case, *Compiled, Report) {
 			Compile:   rapid.Bool().Draw(t, "compile"), OptimizerInBackward: rapid.IntRange(0, 3).Draw(t, "in backward") == 0,
 			Schedule: rapid.SampledFrom(ScheduleNames()).Draw(t, "schedule"), Replicas: pow("replicas", 1),
 			FirstLayers: rapid.SampledFrom([]int64{0, 0, 2, 4}).Draw(t, "first"), Attention: rapid.SampledFrom([]string{"flash", "unfused"}).Draw(t, "attention"),
-			MoE: rapid.SampledFrom(RoutedNames()).Draw(t, "moe"), MTP: rapid.SampledFrom([]int64{0, 0, 1}).Draw(t, "mtp"),
+			MoE: rapid.SampledFrom(RoutedNames()).Draw(t, "moe"), MTP: rapid.SampledFrom([]int64{0, 0, 1}).Draw(t, "mtp"), Overlap: rapid.SampledFrom(OverlapNames()).Draw(t, "overlap"),
 		}
 		o.GlobalBatch = o.MicroBatch * o.DP * o.PP * rapid.Int64Range(1, 3).Draw(t, "m")
 		c, err := o.Resolve()

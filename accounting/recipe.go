@@ -231,9 +231,7 @@ type Recipe struct {
 	// ReduceLast: gradients are reduced in the last micro-batch only and kept whole
 	// until then (FSDP2's set_requires_gradient_sync).
 	ReduceLast bool
-	// Blocking: Megatron runs without --tp-comm-overlap, so that products do not hide the
-	// tensor-parallel communication of their own inputs and outputs.
-	Blocking bool
+	Overlap    Overlap // communication behind computation
 }
 
 func names[T any](all []T, name func(T) string) []string {

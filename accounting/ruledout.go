@@ -84,7 +84,13 @@ func (c *Compiled) WhyNot(x *Setting, r Reason) string {
 		if recipe.MTP > 0 && !(recipe.OptimizerInBackward && !profile.OptimizerInBackward) {
 			return fmt.Sprintf("profile %s does not train layers of multi-token prediction, or not with frozen parameters or behind an encoder", profile.Name)
 		}
-		return fmt.Sprintf("profile %s does not update parameters in backward", profile.Name)
+		if recipe.OptimizerInBackward && !profile.OptimizerInBackward {
+			return fmt.Sprintf("profile %s does not update parameters in backward", profile.Name)
+		}
+		if recipe.Overlap.possible(profile, true) {
+			return fmt.Sprintf("profile %s overlaps tensor parallelism in compiled layers alone", profile.Name)
+		}
+		return fmt.Sprintf("profile %s can not be told to overlap %s", profile.Name, recipe.Overlap)
 	case ReasonRouted:
 		switch {
 		case !slices.Contains(profile.Routed, recipe.Routed.Path):

@@ -45,6 +45,8 @@ func TestWhyNot(t *testing.T) {
 	f(Options{Profile: "megatron-2023", ZeRO: zero(3), GPUs: 2}, "profile megatron-2023 has ZeRO stages up to 1, not 3")
 	f(Options{Profile: "torch-eager", Recompute: "selective"}, "profile torch-eager has no recompute selective: it has none, full")
 	f(Options{Profile: "deepspeed", GPUs: 8, Offload: "activations"}, "profile deepspeed can not offload activations; it can offload optimizer+parameters")
+	f(Options{Profile: "fsdp2", GPUs: 8, Overlap: "grad-reduce"}, "profile fsdp2 can not be told to overlap grad-reduce")
+	f(Options{Profile: "fsdp2", GPUs: 8, TP: 8, Overlap: "tp"}, "profile fsdp2 overlaps tensor parallelism in compiled layers alone")
 	f(Options{Model: mixtral, Profile: "fsdp2", MoE: "graphed"}, "profile fsdp2 has no routed path graphed: it has dropless")
 	f(Options{Model: mixtral, Profile: "megatron-2025", Recipe: "mxfp8-mixed", MoE: "fused"}, "profile megatron-2025 has no routed path fused: it has dropless, capacity, graphed")
 	f(Options{Model: mixtral, MoE: "fused"}, "the fused kernels of routed layers take mxfp8 alone, and recipe bf16-mixed has 16-bit")
@@ -69,7 +71,7 @@ func TestWhyNotOfAnyPlan(t *testing.T) {
 			GPUs: rapid.Int64Range(0, 100).Draw(t, "gpus"), MicroBatch: size.Draw(t, "b"), GlobalBatch: rapid.Int64Range(0, 100).Draw(t, "B"),
 			Replicas: rapid.Int64Range(0, 4).Draw(t, "replicas"), FirstLayers: rapid.Int64Range(0, 4).Draw(t, "first"), LastLayers: rapid.Int64Range(0, 4).Draw(t, "last"),
 			Schedule: rapid.SampledFrom(ScheduleNames()).Draw(t, "schedule"), Recompute: rapid.SampledFrom(recomputes).Draw(t, "recompute"),
-			MoE: rapid.SampledFrom(RoutedNames()).Draw(t, "moe"), MTP: rapid.Int64Range(0, 1).Draw(t, "mtp"),
+			MoE: rapid.SampledFrom(RoutedNames()).Draw(t, "moe"), MTP: rapid.Int64Range(0, 1).Draw(t, "mtp"), Overlap: rapid.SampledFrom(OverlapNames()).Draw(t, "overlap"),
 			Offload: rapid.SampledFrom(offloads).Draw(t, "offload"), OptimizerInBackward: rapid.Bool().Draw(t, "in backward"),
 		}
 		c, err := o.Resolve()

@@ -164,10 +164,17 @@ func (c *Compiled) layer(u *unitContext, section int, out *unitTime) {
 	}
 	f.tp = float64(times * u.tpExposed() * u.tensorParallel(d))
 	b.tp = f.tp
+	gathers := float64(f.tp / 2) // of the inputs, with sequence parallelism
+	if u.r.Overlap&OverlapTP != 0 && u.stack.Operations && u.x.Plan.SP {
+		forward, backward, again := u.asyncTensorParallel(l, d, gathers/times)
+		f.tp -= forward
+		b.tp -= backward
+		gathers -= again
+	}
 	if cs.fixed.token > 0 { // frozen weights have no gradient of their own
 		b.matmul -= float64(f.matmul * cs.fixed.token / cs.flops.token)
 	}
-	u.repeat(cs, f, b, last)
+	u.repeat(cs, f, b, last, gathers)
 	exchange := f.ep + b.ep
 	if u.routed.Overlap {
 		f.ep, b.ep = 0, 0
@@ -197,7 +204,7 @@ func (u *unitContext) tensorParallel(d float64) float64 {
 // gathers and two scatters, so that half and three quarters of both directions are left.
 func (u *unitContext) tpExposed() float64 {
 	switch {
-	case !u.r.Blocking || !u.stack.Overlaps:
+	case u.r.Overlap.behind(OverlapTP) || !u.stack.Overlaps:
 		return u.stack.TPExposed
 	case u.x.Plan.SP:
 		return 0.75
@@ -399,8 +406,9 @@ func (u *unitContext) norms(l *arch.Layer, d float64, f, b *passTime) {
 }
 
 // repeat adds what the recipe recomputes to backward; last is the product that
-// ends the layer, which no backward needs.
-func (u *unitContext) repeat(cs *compiledSection, f, b *passTime, last float64) {
+// ends the layer, which no backward needs, gathers what tensor parallelism takes to
+// gather the inputs of products.
+func (u *unitContext) repeat(cs *compiledSection, f, b *passTime, last, gathers float64) {
 	switch u.r.Recompute.Mode {
 	case RecomputeFull:
 		if !u.stops {
@@ -419,9 +427,8 @@ func (u *unitContext) repeat(cs *compiledSection, f, b *passTime, last float64) 
 			b.kernels += float64(f.kernels * 0.7)
 			if u.x.Plan.SP {
 				// What its policy saves is reduced (reduce_scatter_tensor in _save_list of
-				// torchtitan/parallelisms/parallelize_llama.py), not what is gathered: half of
-				// forward's communication.
-				b.tp += float64(f.tp / 2)
+				// torchtitan/parallelisms/parallelize_llama.py), not what is gathered.
+				b.tp += gathers
 			}
 			return
 		}

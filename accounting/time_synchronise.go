@@ -31,6 +31,13 @@ func (c *Compiled) synchronise(u *unitContext, dense, expert float64, slow *stag
 	if c.Ledger.Profile.Broadcasts { // after the update, before the next forward
 		return exposed(reduce, slow.backward) + gather, again
 	}
+	overlap := u.r.Overlap
+	switch {
+	case !overlap.behind(OverlapGradReduce):
+		return reduce + gather, again
+	case !overlap.behind(OverlapParamGather):
+		return exposed(reduce, slow.backward) + gather, again
+	}
 	return exposed(reduce+gather, slow.backward), again
 }
 
@@ -46,6 +53,9 @@ func (c *Compiled) gradients(u *unitContext, g group, elements float64) (reduce,
 	shard := group{g.size / copies, g.stride}
 	// Megatron-Core's bucket: 40 million values, or a million a rank.
 	buckets := math.Ceil(elements / math.Max(40e6, 1e6*float64(g.size)))
+	if !u.r.Overlap.behind(OverlapGradReduce) {
+		buckets = 1 // nothing to hide: bucket_size = None
+	}
 	if c.Ledger.Profile.Broadcasts {
 		buckets = math.Ceil(elements / float64(c.Ledger.Profile.memory.reduceElements))
 	}

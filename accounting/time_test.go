@@ -594,7 +594,11 @@ func TestZeRO3GathersEachWeight(t *testing.T) {
 func TestBlockingTensorParallel(t *testing.T) {
 	m := machine(t, "a100-sxm-80gb", "bf16-mixed")
 	step := func(blocking, sp bool) float64 {
-		c, err := Options{Model: llamaLike(4096, 4, 32, 32, 11008, 32000, false, true), Blocking: blocking, SP: &sp, TP: 8, GPUs: 8, Context: 4096, MicroBatch: 1, GlobalBatch: 1}.Resolve()
+		overlap := "auto"
+		if blocking {
+			overlap = "grad-reduce+param-gather"
+		}
+		c, err := Options{Model: llamaLike(4096, 4, 32, 32, 11008, 32000, false, true), Overlap: overlap, SP: &sp, TP: 8, GPUs: 8, Context: 4096, MicroBatch: 1, GlobalBatch: 1}.Resolve()
 		require.NoError(t, err)
 		k, err := c.Compile()
 		require.NoError(t, err)

@@ -328,7 +328,7 @@ func TestBadStudies(t *testing.T) {
 	)
 	f("section_is_scalar",
 		"section_is_scalar.bad.yaml:1:7: grid: is a number; grid is a mapping",
-		"  hint: its keys are model, context, global_batch, global_batch_tokens, micro_batch, accelerator, network, gpus, plan, tp, sp, pp, vpp, cp, ep, dp, zero, dp_replicate, schedule, first_stage_layers, last_stage_layers, recompute, attention, recipe, profile, optimizer, loss, moe, mtp_num_layers, dropout, trainable, offload, compile, optimizer_in_backward",
+		"  hint: its keys are model, context, global_batch, global_batch_tokens, micro_batch, accelerator, network, gpus, plan, tp, sp, pp, vpp, cp, ep, dp, zero, dp_replicate, schedule, first_stage_layers, last_stage_layers, recompute, attention, recipe, profile, optimizer, loss, moe, mtp_num_layers, overlap, dropout, trainable, offload, compile, optimizer_in_backward",
 	)
 	f("size_overflow",
 		`size_overflow.bad.yaml:4:13: grid.context[0]: size "99999999T": is more than 9223372036854775807 (2⁶³−1), the largest number there is here`,

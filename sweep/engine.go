@@ -46,11 +46,11 @@ type kernel struct {
 	compiled *accounting.Compiled
 	err      error // a count that does not fit into 64 bits
 	// Names that a row holds, made once.
-	recompute, trainable, offload string
-	model                         string
-	profile                       *accounting.Profile
-	recipe                        accounting.Recipe
-	context                       int64
+	recompute, trainable, offload, overlap string
+	model                                  string
+	profile                                *accounting.Profile
+	recipe                                 accounting.Recipe
+	context                                int64
 	// The time model's view of each room under the recipe, nil where its accelerator
 	// has no such number format: rows then hold no time.
 	machines []*accounting.Machine
@@ -161,13 +161,14 @@ func (e *engine) kernel(key kernelKey) (*kernel, error) {
 	c, err := accounting.Options{
 		Model: model, Profile: text(axProfile), Recipe: text(axRecipe), Optimizer: text(axOptimizer),
 		Attention: text(axAttention), Recompute: text(axRecompute), Loss: text(axLoss), Dropout: text(axDropout),
-		Trainable: text(axTrainable), Offload: text(axOffload), Compile: text(axCompile) == "true", OptimizerInBackward: text(axInBackward) == "true", MoE: text(axMoE), MTP: predictions,
+		Trainable: text(axTrainable), Offload: text(axOffload), Compile: text(axCompile) == "true", OptimizerInBackward: text(axInBackward) == "true", MoE: text(axMoE), MTP: predictions, Overlap: text(axOverlap),
 	}.Resolve()
 	if err != nil {
 		return nil, err
 	}
 	k := &kernel{model: model.Name, profile: c.Profile, recipe: c.Recipe, context: c.Setting.Context}
 	k.recompute, k.trainable, k.offload = c.Recipe.Recompute.String(), c.Recipe.Trainable.String(), c.Recipe.Offload.String()
+	k.overlap = c.Recipe.Overlap.String()
 	k.compiled, k.err = c.Compile()
 	for i := range e.rooms {
 		m, err := accounting.NewMachine(e.rooms[i].device, &k.recipe.Precision, 0)

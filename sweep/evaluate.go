@@ -29,6 +29,7 @@ const (
 	axInBackward
 	axMoE
 	axMTP
+	axOverlap
 	axAccelerator // the last that has texts
 
 	axContext
@@ -59,7 +60,7 @@ var axisKinds = map[string]axisKind{
 	"recompute": axRecompute, "loss": axLoss, "dropout": axDropout, "accelerator": axAccelerator, "context": axContext,
 	"global_batch": axGlobalBatch, "global_batch_tokens": axGlobalBatchTokens, "micro_batch": axMicroBatch, "gpus": axGPUs,
 	"tp": axTP, "pp": axPP, "vpp": axVPP, "cp": axCP, "ep": axEP, "dp": axDP, "zero": axZeRO, "sp": axSP,
-	"trainable": axTrainable, "offload": axOffload, "compile": axCompile, "optimizer_in_backward": axInBackward, "moe": axMoE, "mtp_num_layers": axMTP,
+	"trainable": axTrainable, "offload": axOffload, "compile": axCompile, "optimizer_in_backward": axInBackward, "moe": axMoE, "mtp_num_layers": axMTP, "overlap": axOverlap,
 	"schedule": axSchedule, "dp_replicate": axReplicas, "first_stage_layers": axFirstLayers, "last_stage_layers": axLastLayers,
 	"network": axNetwork,
 }
@@ -223,6 +224,7 @@ func (v *evaluator) choose() error {
 	r.Optimizer, r.Attention = k.recipe.Optimizer.Name, k.recipe.Attention.String()
 	r.Recompute, r.Loss = k.recompute, k.recipe.Loss.String()
 	r.MoE, r.MTP = k.recipe.Routed.String(), narrow(k.recipe.MTP)
+	r.Overlap = k.overlap
 	r.Trainable, r.Offload, r.Dropout = k.trainable, k.offload, k.recipe.Dropout
 	r.Compiled, r.InBackward = k.recipe.Compile, k.recipe.OptimizerInBackward
 	return nil
@@ -351,7 +353,7 @@ func (v *evaluator) rule(index int64, status, reason string) {
 	p := &x.Plan
 	*r = results.Row{
 		CaseID: index, Model: r.Model, Recipe: r.Recipe, Profile: r.Profile, Optimizer: r.Optimizer,
-		Recompute: r.Recompute, Attention: r.Attention, Loss: r.Loss, MoE: r.MoE, MTP: r.MTP, Trainable: r.Trainable, Offload: r.Offload, Dropout: r.Dropout, Compiled: r.Compiled, InBackward: r.InBackward, Status: status, Reason: reason,
+		Recompute: r.Recompute, Attention: r.Attention, Loss: r.Loss, MoE: r.MoE, MTP: r.MTP, Overlap: r.Overlap, Trainable: r.Trainable, Offload: r.Offload, Dropout: r.Dropout, Compiled: r.Compiled, InBackward: r.InBackward, Status: status, Reason: reason,
 		ContextTokens: x.Context, MicroBatch: narrow(x.MicroBatch), GlobalBatch: narrow(x.GlobalBatch), GPUs: narrow(x.GPUs),
 		TP: narrow(p.TP), PP: narrow(p.PP), VPP: narrow(p.VPP), CP: narrow(p.CP), EP: narrow(p.EP), DP: narrow(p.DP), ZeRO: narrow(p.ZeRO), SP: p.SP,
 		Schedule: p.Schedule.String(), Replicas: narrow(max(p.Replicas, 1)), FirstLayers: narrow(p.FirstLayers), LastLayers: narrow(p.LastLayers),

@@ -145,6 +145,7 @@ func (b *specBuilder) models() {
 		{"recompute", func(c *accounting.Case) string { return c.Recipe.Recompute.String() }},
 		{"loss", func(c *accounting.Case) string { return c.Recipe.Loss.String() }},
 		{"moe", func(c *accounting.Case) string { return c.Recipe.Routed.String() }},
+		{"overlap", func(c *accounting.Case) string { return c.Recipe.Overlap.String() }},
 	} {
 		b.derive(x.name, grids.String, b.modelNeeds(), b.ofModel(func(m *base, _ []grids.Value) (grids.Value, error) {
 			return grids.StringValue(x.of(m.given)), nil

@@ -82,6 +82,7 @@ func explainWords(model string, c *accounting.CaseFields) []string {
 	name("recompute", c.Recompute, "")
 	name("loss", c.Loss, "")
 	name("moe", c.MoE, accounting.Routed{}.String())
+	name("overlap", c.Overlap, accounting.Overlap(0).String())
 	count("mtp-num-layers", c.MTP, 0)
 	if c.Dropout > 0 {
 		add("dropout", c.Dropout)

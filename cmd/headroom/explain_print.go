@@ -99,6 +99,7 @@ func departures(c *accounting.CaseFields) (words []string) {
 	say(c.Compile, "compiled layers")
 	say(c.InBackward, "optimizer in backward")
 	say(c.MoE != accounting.Routed{}.String(), "routed layers "+c.MoE)
+	say(c.Overlap != accounting.Overlap(0).String(), "communication overlapped: "+c.Overlap)
 	say(c.MTP > 0, plural(c.MTP, "layer")+" of multi-token prediction")
 	say(c.Dropout > 0, fmt.Sprintf("dropout %g", c.Dropout))
 	return words

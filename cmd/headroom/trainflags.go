@@ -27,6 +27,7 @@ func (f *caseFlags) registerTraining(cmd *cobra.Command) {
 	p.BoolVar(&f.opt.OptimizerInBackward, "optimizer-in-backward", false, "update each parameter as soon as its gradient is there")
 	p.StringVar(&f.opt.Loss, "loss", "", "loss `KERNEL`: eager, fused or chunked")
 	p.StringVar(&f.opt.MoE, "moe", "", "how routed layers run: `PATH` "+strings.Join(accounting.RoutedNames(), ", ")+" (auto: as NVIDIA's recipes for the profile and GPU)")
+	p.StringVar(&f.opt.Overlap, "overlap", "", "communication behind computation: `WHAT` "+strings.Join(accounting.OverlapNames(), ", ")+" (auto: as the framework's recipes)")
 	p.Int64Var(&f.opt.MTP, "mtp-num-layers", 0, "train `N` layers that predict a further token (multi-token prediction)")
 	p.StringVar(&f.opt.Dropout, "dropout", "", "dropout probability `P`")
 	p.BoolVar(&f.opt.Compile, "compile", false, "torch.compile fuses the operations of a profile in plain PyTorch")
@@ -48,6 +49,7 @@ func (f *caseFlags) registerTraining(cmd *cobra.Command) {
 	fixed(cmd, "offload", accounting.OffloadNames()...)
 	fixed(cmd, "loss", "eager", "fused", "chunked")
 	fixed(cmd, "moe", accounting.RoutedNames()...)
+	fixed(cmd, "overlap", accounting.OverlapNames()...)
 }
 
 // training reads those flags into options.

@@ -187,7 +187,7 @@ func rowCase(r *results.Row) *accounting.CaseFields {
 		TP: int64(r.TP), SP: r.SP, PP: int64(r.PP), VPP: int64(r.VPP), CP: int64(r.CP), EP: int64(r.EP), DP: int64(r.DP), ZeRO: int64(r.ZeRO),
 		Schedule: r.Schedule, Replicas: int64(r.Replicas), FirstLayers: int64(r.FirstLayers), LastLayers: int64(r.LastLayers),
 		Recipe: r.Recipe, Profile: r.Profile, Optimizer: r.Optimizer, Attention: r.Attention, Recompute: r.Recompute, Loss: r.Loss, MoE: r.MoE, MTP: int64(r.MTP),
-		Dropout: r.Dropout, Compile: r.Compiled, Trainable: r.Trainable, Offload: r.Offload, InBackward: r.InBackward,
+		Dropout: r.Dropout, Compile: r.Compiled, Trainable: r.Trainable, Offload: r.Offload, InBackward: r.InBackward, Overlap: r.Overlap,
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"headroom/accounting"
 )
 
 // What the notes of a row say of its run is read off them.
@@ -25,4 +27,22 @@ func TestNotes(t *testing.T) {
 	require.Equal(t, "fsdp2", fsdp("2023-2024", "precision field 'amp_bf16'; MP mode DEFAULT; cpu_offload=False"))
 	require.Equal(t, "fsdp-2023", fsdp("2022", ""))
 	require.Equal(t, "fsdp2", fsdp("", ""))
+
+	overlap := func(notes, profile string, compiled bool) string {
+		m := Measurement{Notes: notes}
+		o := accounting.Options{Profile: profile, Compile: compiled}
+		m.techniques(&o)
+		return o.Overlap
+	}
+	require.Equal(t, "tp", overlap("async TP; quantization none; torch.compile", "fsdp2", true))
+	require.Empty(t, overlap("vanilla TP; quantization none; torch.compile", "fsdp2", true))
+	require.Empty(t, overlap("async TP", "megatron", false))
+}
+
+// What the launch scripts of a source ask for is read with its rows.
+func TestOverlapOfSources(t *testing.T) {
+	overlap := func(url string) string { m := Measurement{URL: url}; return m.source().Overlap }
+	require.Equal(t, "none", overlap("FlagPerf/training/nvidia/llama3_8B-megatron/README.md"))
+	require.Equal(t, "none", overlap("FlagPerf/training/nvidia/aquila2_7b-flagscale/README.md"))
+	require.Empty(t, overlap("NVIDIA-NeMo/Megatron-Bridge/docs/performance-summary.md"))
 }

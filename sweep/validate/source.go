@@ -47,10 +47,12 @@ type Source struct {
 	GlobalBatch int64
 	// ReduceLast: gradients are kept whole until the last micro-batch.
 	ReduceLast bool
-	// Blocking: its scripts do not ask for --tp-comm-overlap.
-	Blocking bool
-	Loss     string // cross-entropy kernel, where it is not the profile's own
-	Dropout  bool   // trains with dropout 0.1, as GPT-2 and GPT-3 recipes did
+	// Overlap is the communication that its scripts ask to overlap, where they are not
+	// NVIDIA's recipes: those of FlagPerf, FlagScale and SimuMax have neither
+	// --tp-comm-overlap nor --overlap-grad-reduce.
+	Overlap string
+	Loss    string // cross-entropy kernel, where it is not the profile's own
+	Dropout bool   // trains with dropout 0.1, as GPT-2 and GPT-3 recipes did
 	// Loose sources are campaign totals, single claims or unlike a steady step:
 	// shown, never scored.
 	Loose string
@@ -117,18 +119,18 @@ var sources = []Source{
 		Name: "flagperf-megatron-deepspeed", match: []string{"-megatron-deepspeed/readme"}, Profile: "megatron-deepspeed", Memory: Device, Convention: accounting.FullSquare,
 		Recipe: map[string]string{"amp": "bf16-mixed-grad16", "bf16": "bf16-mixed-grad16"},
 	}, // its ds_config.json: stage 1, grad_accum_dtype bf16
-	{Name: "flagscale", match: []string{"aquila2"}, Profile: "megatron-2023", Blocking: true, Memory: Device, Convention: accounting.FullSquare}, // 2023; later ones are on Megatron-Core
+	{Name: "flagscale", match: []string{"aquila2"}, Profile: "megatron-2023", Overlap: "none", Memory: Device, Convention: accounting.FullSquare}, // 2023; later ones are on Megatron-Core
 	// training/benchmarks/llama3_8B/megatron/pretrain_llama3.sh: dropout 0.1, learned
 	// positions, biases and a tied head, because no flag says otherwise.
-	{Name: "flagperf-llama3", match: []string{"llama3_8b-megatron/", "llama3_70b-megatron/"}, Profile: "megatron", Blocking: true, Memory: Device, Dropout: true, Body: "gpt", Convention: accounting.FullSquare},
+	{Name: "flagperf-llama3", match: []string{"llama3_8b-megatron/", "llama3_70b-megatron/"}, Profile: "megatron", Overlap: "none", Memory: Device, Dropout: true, Body: "gpt", Convention: accounting.FullSquare},
 	// training/benchmarks/mixtral_8x7B/megatron/megatron_main.sh and qwen1.5_MoE's: the
 	// dropout that no flag turns off, --recompute-activations, and experts over 8 or 1.
 	{
-		Name: "flagperf-mixtral", match: []string{"mixtral_8x7b-megatron/"}, Profile: "megatron", Blocking: true, Memory: Device, Dropout: true, Convention: accounting.FullSquare,
+		Name: "flagperf-mixtral", match: []string{"mixtral_8x7b-megatron/"}, Profile: "megatron", Overlap: "none", Memory: Device, Dropout: true, Convention: accounting.FullSquare,
 		DefaultRecompute: "selective", Experts: 8,
 	},
 	{
-		Name: "flagperf-qwen-moe", match: []string{"qwen1.5_moe-megatron", "qwen1.5_14b_moe-megatron"}, Profile: "megatron", Blocking: true, Memory: Device, Convention: accounting.FullSquare,
+		Name: "flagperf-qwen-moe", match: []string{"qwen1.5_moe-megatron", "qwen1.5_14b_moe-megatron"}, Profile: "megatron", Overlap: "none", Memory: Device, Convention: accounting.FullSquare,
 		DefaultRecompute: "selective",
 	},
 	{
@@ -162,7 +164,7 @@ var sources = []Source{
 		Name: "golden", match: []string{"golden", "functional_tests"}, Profile: "megatron", Memory: Allocated, LastRank: true, Convention: accounting.Causal, Dropout: true, Vocab: 50257,
 		LooseTime: "run in deterministic mode",
 	},
-	{Name: "simumax", match: []string{"simumax"}, Profile: "megatron", Blocking: true, Memory: Allocated, Loss: "fused", Convention: accounting.Causal},
+	{Name: "simumax", match: []string{"simumax"}, Profile: "megatron", Overlap: "none", Memory: Allocated, Loss: "fused", Convention: accounting.Causal},
 	{
 		// nemo_automodel: FSDP2, expert parallelism and pipelines of PyTorch around
 		// TransformerEngine's kernels; components/utils/flops_utils.py halves attention.

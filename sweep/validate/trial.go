@@ -93,7 +93,7 @@ func (m *Measurement) Trial() (*Trial, error) {
 	}
 	t.Assumed = append(t.Assumed, notes...)
 	o.Profile = m.profile(s)
-	o.ReduceBucket, o.MaxLive, o.ReduceLast, o.Blocking = s.ReduceBucket, s.MaxLive, s.ReduceLast, s.Blocking
+	o.ReduceBucket, o.MaxLive, o.ReduceLast, o.Overlap = s.ReduceBucket, s.MaxLive, s.ReduceLast, s.Overlap
 	if o.Recipe, err = precisionRecipe(o.Profile, m.Precision); err != nil {
 		return nil, err
 	}
@@ -278,6 +278,9 @@ func (m *Measurement) techniques(o *accounting.Options) {
 	o.OptimizerInBackward = step >= 4 || has(text, "optimizer-in-backward", "optimizer in backward", "optimizer_in_bwd", "fused optimizer step", "fuse optimizer step") && step == 0
 	if has(text, "cpu-offload optimizer", "cpuoffloadoptimizer", "optimizer cpu offload", "offload optimizer", "optimizer offload") {
 		o.Offload = "optimizer"
+	}
+	if o.Profile == "fsdp2" && o.Compile && has(text, "async tp", "async_tp", "asynchronous tensor parallel") {
+		o.Overlap = "tp"
 	}
 	if step >= 5 {
 		o.Offload = "activations"
