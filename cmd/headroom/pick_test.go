@@ -27,6 +27,7 @@ func TestPickedIsExplained(t *testing.T) {
 		"--freeze embedding,norms --profile torch-eager",
 		"--tp 2 --sp=false --dropout 0.1 --zero 1",
 		"--pp 4 --schedule zb-h1 --micro-batch 1",
+		"--tp 8 --overlap none",
 		"--dp-replicate 2 --profile fsdp2 --zero 3",
 		"--profile deepspeed --zero 3 --reduce-bucket-size 100M --stage3-max-live-parameters 200M",
 		"--optimizer-in-backward --profile torch-eager --micro-batch 8 --recompute full --optimizer adam8bit",
