@@ -41,19 +41,34 @@ type Routed struct {
 	// micro-batch (Megatron-Core's --overlap-moe-expert-parallel-comm), as it always does
 	// on the fused path and under the schedule dualpipe.
 	Overlap bool
+	// AllToAll says that each copy of a token is sent apart and sorted by expert before and
+	// after (--moe-token-dispatcher-type alltoall, PyTorch's own all-to-all), as it always is
+	// with a fixed capacity. Otherwise a token goes once to each rank that wants it
+	// (--moe-token-dispatcher-type flex: DeepEP, HybridEP).
+	AllToAll bool
 }
 
-// routedNames are the paths, and then those that can overlap beside.
-var routedNames = []string{"auto", "dropless", "capacity", "graphed", "fused", "dropless" + overlapping, "capacity" + overlapping, "graphed" + overlapping}
+// routedNames are the paths, and then those that can overlap or send copies beside.
+var routedNames = []string{
+	"auto", "dropless", "capacity", "graphed", "fused", "dropless" + overlapping, "capacity" + overlapping, "graphed" + overlapping,
+	"dropless" + copying, "graphed" + copying, "dropless" + overlapping + copying, "graphed" + overlapping + copying,
+}
 
-const overlapping = "+overlap"
+const (
+	overlapping = "+overlap"
+	copying     = "+alltoall"
+)
 
 // String is the name of the flag value.
 func (r Routed) String() string {
+	name := routedNames[r.Path]
 	if r.Overlap {
-		return routedNames[r.Path] + overlapping
+		name += overlapping
 	}
-	return routedNames[r.Path]
+	if r.AllToAll {
+		name += copying
+	}
+	return name
 }
 
 // sentence says for people what a path is.
@@ -68,6 +83,9 @@ func (r Routed) sentence() string {
 	if r.Overlap {
 		text += "; the exchange of tokens runs beside computation"
 	}
+	if r.AllToAll {
+		text += "; each copy of a token is sent apart"
+	}
 	return text
 }
 
@@ -78,8 +96,8 @@ func RoutedNames() []string { return routedNames }
 func ParseRouted(name string) (r Routed, err error) {
 	for _, n := range routedNames {
 		if strings.EqualFold(name, n) {
-			path, _, overlap := strings.Cut(n, "+")
-			return Routed{RoutedPath(slices.Index(routedNames, path)), overlap}, nil
+			path, _, _ := strings.Cut(n, "+")
+			return Routed{RoutedPath(slices.Index(routedNames, path)), strings.Contains(n, overlapping), strings.HasSuffix(n, copying)}, nil
 		}
 	}
 	return Routed{}, unknown("moe path", name, routedNames)
@@ -121,6 +139,9 @@ func (c *Compiled) routed(p *Plan, m *Machine) Routed {
 		r.Overlap = m.arch == archBlackwell && p.VPP > 1 && across
 	}
 	r.Overlap = r.Overlap || r.Path == RoutedFused || p.Schedule == DualPipe
+	// The dispatchers that send a token once are Megatron-Core's and do not know capacities
+	// (MoEFlexTokenDispatcher).
+	r.AllToAll = r.AllToAll || r.Path == RoutedCapacity || l.stack() != stackMegatron
 	return r
 }
 

@@ -203,6 +203,9 @@ func (c *Compiled) time(x *Setting, m *Machine, work *StepFLOPs, out *Time) {
 	out.RecomputeSeconds = micro * parts.recompute
 	out.LaunchSeconds = micro * parts.launch
 	out.TPCommSeconds, out.CPCommSeconds, out.EPCommSeconds = micro*parts.tp, micro*parts.cp, micro*parts.ep
+	// Nothing runs beside the forwards that fill a pipeline and the backwards that drain it,
+	// on average over its ranks one of pp micro-batches.
+	out.EPCommSeconds += float64(micro * parts.hidden * math.Min(float64(p.PP)/float64(x.MicroBatches(p)), 1))
 	out.PPCommSeconds = micro * send
 	out.BubbleSeconds = math.Max(pipeline-float64(micro*busy), 0)
 	out.DPCommSeconds = float64(micro*parts.dp) + end.synchronise + float64((micro-1)*end.again)

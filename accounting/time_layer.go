@@ -13,6 +13,7 @@ type passTime struct {
 	recompute                      float64 // of backward: what it computes again
 	tp, cp, ep, dp                 float64 // communication that nothing hides
 	launch                         float64 // the device waits for the host
+	hidden                         float64 // of backward: exchange of tokens that runs beside another micro-batch
 	kernels                        float64
 	host                           float64 // what the host takes beside starting kernels
 }
@@ -26,6 +27,7 @@ func (p *passTime) add(o *passTime, times float64) {
 	p.cp += float64(o.cp * times)
 	p.ep += float64(o.ep * times)
 	p.dp += float64(o.dp * times)
+	p.hidden += float64(o.hidden * times)
 	p.launch += float64(o.launch * times)
 }
 
@@ -34,6 +36,7 @@ func (p *passTime) add(o *passTime, times float64) {
 func (p *passTime) addRouted(o *passTime, times float64) {
 	p.matmul += float64(o.matmul * times)
 	p.elementwise += float64(o.elementwise * times)
+	p.recompute += float64(o.recompute * times)
 	p.tp += o.tp
 	p.ep += o.ep
 	p.kernels += o.kernels
@@ -183,6 +186,7 @@ func (c *Compiled) layer(u *unitContext, section int, out *unitTime) {
 	if u.routed.Overlap { // behind whatever the device does, and while it waits for the host
 		busy := f.matmul + f.attention + f.elementwise + f.launch + b.matmul + b.attention + b.elementwise + b.launch
 		b.ep = overlapped(busy, exchange) - busy
+		b.hidden = exchange - b.ep
 	}
 	u.sharded(c, cs, f, b)
 }
@@ -226,6 +230,13 @@ func (u *unitContext) linear(f, b *passTime, rows, n, k float64, narrow bool) {
 // stream adds traffic of values elements, passed over so many times.
 func (u *unitContext) stream(p *passTime, elements, times float64) {
 	p.elementwise += elements * float64(times*u.bytes) * u.stack.Elementwise / u.m.stream()
+}
+
+// once adds traffic of forward that backward repeats.
+func (u *unitContext) once(b *passTime, elements, times float64) {
+	var again passTime
+	u.stream(&again, elements, times)
+	b.recompute += again.elementwise
 }
 
 func (u *unitContext) attention(l *arch.Layer, cs *compiledSection, f, b *passTime) {
@@ -323,65 +334,6 @@ func (u *unitContext) ffn(x *arch.FFN, d float64, f, b *passTime, rows float64) 
 	return f.matmul - before
 }
 
-// experts adds a routed feed-forward, balanced over the ranks.
-func (u *unitContext) experts(l *arch.Layer, f, b *passTime) {
-	x := l.MoE
-	p := &u.x.Plan
-	d := float64(l.FFNNorm.Width)
-	if d == 0 {
-		d = float64(l.InputNorm.Width)
-	}
-	f.kernels += u.stack.KernelsMoE
-	b.kernels += u.stack.KernelsMoE
-	u.linear(f, b, u.local, float64(x.Experts), d, false)
-	etp := float64(p.ETP)
-	routed := float64(u.tokens / float64(p.TP) * etp * float64(x.TopK)) // rows of this rank
-	experts := float64(x.Experts) / float64(p.EP)
-	width := float64(x.Expert.Width) / etp
-	n := width
-	if x.Expert.Gated {
-		n = 2 * width
-	}
-	// Rows of one expert are padded to tiles: half a tile is lost on average.
-	const tile = 128
-	padded := routed + float64(experts*(tile/2))
-	if u.routed.Path == RoutedDropless {
-		f.host += u.stack.RoutedHost
-		b.host += u.stack.RoutedHost
-	}
-	var gf, gb passTime
-	u.linear(&gf, &gb, padded, n, d, true)
-	u.linear(&gf, &gb, padded, d, width, true)
-	grouped := u.m.Calibration.Grouped
-	weights := experts * (n + width) * d * u.bytes / u.m.stream() // every local expert is read
-	f.matmul += math.Max(gf.matmul/grouped, weights)
-	b.matmul += math.Max(gb.matmul/grouped, 3*weights)
-	f.elementwise += gf.elementwise
-	b.elementwise += gb.elementwise
-	u.activation(f, b, routed*width, x.Expert.Gated)
-	// Tokens are permuted by expert and back: each a read and a write.
-	u.stream(f, routed*d, 4)
-	u.stream(b, routed*d, 4)
-	tokens := spread{float64(x.TopK), float64(x.Groups), float64(x.TopKGroups)}
-	if u.routed.Path == RoutedCapacity {
-		tokens = spread{copies: 1} // the dispatchers that send a token once do not know capacities
-	}
-	dispatch := u.m.exchange(u.ep, u.bytes*routed/etp*d, tokens)
-	if !u.routed.Overlap {
-		dispatch *= u.stack.EPExposed
-	}
-	f.ep += 2 * dispatch
-	b.ep += 2 * dispatch
-	if p.ETP > 1 {
-		etpGroup := group{p.ETP, 1}
-		f.tp += float64(u.stack.TPExposed * 2 * u.m.gather(etpGroup, u.bytes*routed*d))
-		b.tp += float64(u.stack.TPExposed * 2 * u.m.gather(etpGroup, u.bytes*routed*d))
-	}
-	if x.Shared != nil {
-		u.ffn(x.Shared, d, f, b, 1)
-	}
-}
-
 // norms adds norms and residual additions: a norm reads and writes, an addition
 // reads two and writes one; their backwards read one more.
 func (u *unitContext) norms(l *arch.Layer, d float64, f, b *passTime) {
@@ -390,6 +342,9 @@ func (u *unitContext) norms(l *arch.Layer, d float64, f, b *passTime) {
 		nf, nb := u.passes.norm(x.Kind)
 		forward += nf
 		backward += nb
+	}
+	if u.r.recomputes(LayerNorms) {
+		u.once(b, u.local*d, forward-u.passes.residual[0])
 	}
 	u.stream(f, u.local*d, forward)
 	u.stream(b, u.local*d, backward)
@@ -433,7 +388,7 @@ func (u *unitContext) repeat(cs *compiledSection, f, b *passTime, last, gathers 
 			return
 		}
 		if u.r.recomputes(CoreAttention) {
-			b.recompute = f.attention
+			b.recompute += f.attention
 		}
 		if cs.again.token > 0 { // whole modules, by their share of the products
 			b.recompute += float64(f.matmul * cs.again.token / cs.flops.token)

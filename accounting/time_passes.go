@@ -79,12 +79,17 @@ func (p *passes) norm(kind arch.NormKind) (forward, backward float64) {
 	return p.rms[0], p.rms[1]
 }
 
+// activationPasses are those of the nonlinearity of a feed-forward, a value of its width.
+func (u *unitContext) activationPasses(gated bool) *[2]float64 {
+	if gated {
+		return &u.passes.gate
+	}
+	return &u.passes.activation
+}
+
 // activation adds the nonlinearity of a feed-forward over so many values.
 func (u *unitContext) activation(f, b *passTime, values float64, gated bool) {
-	n := &u.passes.activation
-	if gated {
-		n = &u.passes.gate
-	}
+	n := u.activationPasses(gated)
 	u.stream(f, values, n[0])
 	u.stream(b, values, n[1])
 }
