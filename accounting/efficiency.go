@@ -106,5 +106,21 @@ func (m *Machine) attention(flops, s, dims float64, backward bool) float64 {
 	if dims < 128 {
 		share *= pow(dims/128, m.Calibration.AttentionWidth)
 	}
-	return flops / (m.Peak16 * m.clock() * share)
+	return flops * (1 - m.sparedExponentials(share, dims, backward)) / (m.Peak16 * m.clock() * share)
+}
+
+// sparedExponentials is the part of the time of fused attention at that share of the peak
+// that a part with twice Blackwell's exponentials has not. One exponential a score takes as
+// long there as the 4·128 operations of its two products at the peak: 16 and 8,192 a
+// clock and compute unit (Zadouri et al. 2026, FlashAttention-4); backward makes one again
+// for its five products. What the products leave of the time bounds it.
+func (m *Machine) sparedExponentials(share, dims float64, backward bool) float64 {
+	if !m.FastExponentials {
+		return 0
+	}
+	exponentials := 128 / dims // of the time of the two products
+	if backward {
+		exponentials /= 2.5
+	}
+	return math.Min(exponentials*share, 1-share) / 2
 }

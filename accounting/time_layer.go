@@ -165,9 +165,10 @@ func (c *Compiled) layer(u *unitContext, section int, out *unitTime) {
 	if l.Parallel || l.MoE != nil && u.x.Plan.ETP == 1 {
 		times = 1
 	}
-	f.tp = float64(times * u.tpExposed() * u.tensorParallel(d))
-	b.tp = f.tp
-	gathers := float64(f.tp / 2) // of the inputs, with sequence parallelism
+	wide := u.gatheredWidths()
+	f.tp = float64(times * u.tpExposed() * u.tensorParallel(d, wide[0]))
+	b.tp = float64(times * u.tpExposed() * u.tensorParallel(d, wide[1]))
+	gathers := float64(f.tp / 2) // of the inputs, with sequence parallelism and in 16 bits
 	if u.r.Overlap&OverlapTP != 0 && u.stack.Operations && u.x.Plan.SP {
 		forward, backward, again := u.asyncTensorParallel(l, d, gathers/times)
 		f.tp -= forward
@@ -192,13 +193,33 @@ func (c *Compiled) layer(u *unitContext, section int, out *unitTime) {
 }
 
 // tensorParallel is one gather and one reduction of a micro-batch's activations,
-// which is an all-reduce without sequence parallelism.
-func (u *unitContext) tensorParallel(d float64) float64 {
-	bytes := u.bytes * u.tokens * d
+// which is an all-reduce without sequence parallelism. What is gathered has so many bytes
+// a value.
+func (u *unitContext) tensorParallel(d, gathered float64) float64 {
+	values := u.tokens * d
 	if u.x.Plan.SP {
-		return 2 * u.m.gather(u.tp, bytes)
+		return u.m.gather(u.tp, gathered*values) + u.m.gather(u.tp, u.bytes*values)
 	}
-	return u.m.reduce(u.tp, bytes)
+	return u.m.reduce(u.tp, u.bytes*values)
+}
+
+// gatheredWidths is the bytes of a value that forward and backward gather. TransformerEngine
+// quantises the input of a product, and the gradient of its output, before it gathers them
+// (_all_gather_fp8, _all_gather_mxfp8 and _all_gather_nvfp4 of pytorch/distributed.py);
+// blocks of the gradient are of rows for one product and of columns for the other, so that
+// both are sent, with a scale for every 32 values of 8 bits or 16 of 4.
+func (u *unitContext) gatheredWidths() [2]float64 {
+	if u.stack.Overlaps {
+		switch u.m.Format {
+		case FormatFP8:
+			return [2]float64{1, 1}
+		case FormatMXFP8:
+			return [2]float64{1 + 1.0/32, 2 + 2.0/32}
+		case FormatFP4:
+			return [2]float64{0.5 + 1.0/16, 1 + 2.0/16}
+		}
+	}
+	return [2]float64{u.bytes, u.bytes}
 }
 
 // tpExposed is the share of tensor-parallel communication that nothing hides. Without
@@ -423,7 +444,7 @@ func (u *unitContext) sharded(c *Compiled, cs *compiledSection, f, b *passTime) 
 	d := divisors(p, cs.kvHeads)
 	dense, expert := perRank(&cs.weights, c.vocabRows(p), &d)
 	elements := float64(dense + expert)
-	gather := u.m.gather(u.shard, u.bytes*elements/u.stack.Gather)
+	gather := u.m.gather(u.shard, u.weightBytes()*elements/u.stack.Gather)
 	scatter := u.m.gather(u.shard, u.reduceBytes()*elements/u.stack.Gather)
 	if u.stack.EachWeight {
 		gather += float64(float64(cs.tensors()-1) * u.m.ring(u.shard))

@@ -33,7 +33,10 @@ type Machine struct {
 	// HostRate is bytes a second one way between the accelerator and its host.
 	HostRate float64
 	Domain   int64 // accelerators in one fast domain
-	Switched bool  // the fabric reduces in the switch (NVLS)
+	// FastExponentials says that it computes exponentials at twice the rate of the first part
+	// of its architecture.
+	FastExponentials bool
+	Switched         bool // the fabric reduces in the switch (NVLS)
 	// Multicast says that NCCL has buffers for that: a switch joins the node.
 	Multicast bool
 	Assumed   []string
@@ -108,8 +111,12 @@ func NewMachine(a hardware.Accelerator, p *Precision, network float64) (*Machine
 		}
 	}
 	m.PrintedPeak = m.Peak
-	if m.Format == FormatFP4 {
-		if fp8, known := a.PeakFLOPS(hardware.FP8); known && m.Peak > 2*fp8 {
+	fp4, _ := a.PeakFLOPS(hardware.FP4)
+	if fp8, known := a.PeakFLOPS(hardware.FP8); known && fp4 > 2*fp8 {
+		// Blackwell Ultra, which has exponentials at twice Blackwell's rate as well (10.7
+		// against 5 tera a second; NVIDIA, Making softmax more efficient with Blackwell Ultra).
+		m.FastExponentials = m.arch == archBlackwell
+		if m.Format == FormatFP4 {
 			// Matrix products of B300 and GB300 are no faster in fp4 than those of B200 and
 			// GB200, although the printed rate is half as high again (efficiency.csv).
 			m.Peak = 2 * fp8

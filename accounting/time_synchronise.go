@@ -48,7 +48,7 @@ func (c *Compiled) gradients(u *unitContext, g group, elements float64) (reduce,
 		return 0, 0
 	}
 	p := &u.x.Plan
-	bytes, wire := u.bytes*elements, u.reduceBytes()*elements
+	bytes, wire := u.weightBytes()*elements, u.reduceBytes()*elements
 	copies := max(p.Replicas, 1)
 	shard := group{g.size / copies, g.stride}
 	// Megatron-Core's bucket: 40 million values, or a million a rank.
@@ -72,6 +72,17 @@ func (c *Compiled) gradients(u *unitContext, g group, elements float64) (reduce,
 		reduce += float64(buckets * u.m.reduce(group{copies, g.stride * shard.size}, wire/buckets/float64(shard.size)))
 	}
 	return reduce, gather
+}
+
+// weightBytes is the size of one updated weight on the wire: NVIDIA's recipes with one fp8
+// scale a tensor keep weights in fp8 (fp8_param_gather of Megatron-Bridge's
+// training/mixed_precision.py, fp8_params of NeMo's recipes/precision/mixed_precision.py); in
+// blocks they are quantised by each rank after (reuse_grad_buf_for_mxfp8_param_ag).
+func (u *unitContext) weightBytes() float64 {
+	if u.stack.Overlaps && u.m.Format == FormatFP8 {
+		return 1
+	}
+	return u.bytes
 }
 
 // tensors is how many weight tensors the model has.
