@@ -123,6 +123,9 @@ func (m *Measurement) Trial() (*Trial, error) {
 		o.Loss = "fused"
 	}
 	o.MoE = m.routedPath(s)
+	if l := m.launch(s, o.Model.Name); l != nil {
+		l.apply(m, o, assume)
+	}
 	if s.Predicts && !strings.Contains(m.Notes, "w/o MTP") {
 		o.MTP = o.Model.Predictions()
 	}
@@ -220,7 +223,8 @@ func (m *Measurement) routedPath(s *Source) string {
 	return ""
 }
 
-var releaseNote = regexp.MustCompile(`release (\d\d\.\d\d)`)
+// releaseNote finds the release of NVIDIA's container, and its patch.
+var releaseNote = regexp.MustCompile(`release (\d\d\.\d\d)(\.\d\d)?`)
 
 // release is the release of NVIDIA's container that the notes name, 26.06 for June
 // 2026; 0 where they name none, as those of earlier years do.
