@@ -46,3 +46,19 @@ func TestOverlapOfSources(t *testing.T) {
 	require.Equal(t, "none", overlap("FlagPerf/training/nvidia/aquila2_7b-flagscale/README.md"))
 	require.Empty(t, overlap("NVIDIA-NeMo/Megatron-Bridge/docs/performance-summary.md"))
 }
+
+// NeMo's recipes of 23.04 ask for selective recompute, whatever the table of the next
+// release says; those of the year before do not.
+func TestSelectiveOfNeMo(t *testing.T) {
+	mode := func(source, recompute string) string {
+		m := Measurement{Source: "NVIDIA/NeMo-Framework-Launcher README history, " + source, Recompute: recompute}
+		mode, open := m.recompute(m.source(), func(string, ...any) {})
+		require.Equal(t, recompute == "" && mode == "none", open)
+		return mode
+	}
+	require.Equal(t, "selective", mode("release 23.05", "none"))
+	require.Equal(t, "selective", mode("release 23.05", ""))
+	require.Equal(t, "full", mode("release 23.05", "full"))
+	require.Equal(t, "none", mode("release 2022-07", ""))
+	require.Equal(t, "full", mode("release 2022-02", ""))
+}

@@ -41,6 +41,9 @@ type Source struct {
 	Flash1 bool
 	// DefaultRecompute is what the launch scripts ask for where a row does not say.
 	DefaultRecompute string
+	// Selective says that they ask for selective recompute also where a row has none: the
+	// row's table does not know of it.
+	Selective bool
 	// RecomputeSharded: they ask for it on more than one GPU only.
 	RecomputeSharded bool
 	// GlobalBatch is that of its configurations, where a row does not say.
@@ -155,7 +158,9 @@ var sources = []Source{
 		// Jean Zay: four Omni-Path links of 100 Gbit/s a node of 4 V100 or 8 A100.
 		Network: map[string]float64{"ampere": 6.25e9, "volta": 12.5e9}, Node: map[string]int64{"volta": 4},
 	},
-	{Name: "vtrain", match: []string{"vtrain"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Recompute: true, Dropout: true},
+	// data/README.md: measured with Megatron-DeepSpeed. The stage of ZeRO is not said;
+	// without any, the states of its 3.6B on one GPU would leave no room for a micro-batch.
+	{Name: "vtrain", match: []string{"vtrain"}, Profile: "megatron-deepspeed", Memory: Device, Convention: accounting.FullSquare, Recompute: true, Dropout: true},
 	{
 		Name: "megatron-2021", match: []string{"sc21", "megatron-lm readme"}, until: 2022, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Recompute: true, Dropout: true,
 		Network: map[string]float64{"ampere": 25e9, "volta": 6.25e9}, Switch: map[string]bool{"volta": true},
@@ -187,11 +192,18 @@ var sources = []Source{
 	// (USE_TOKEN_DROP) and in nemo/collections/llm/recipes/mixtral_8x7b.py; its recipes
 	// reduce gradients in 16 bits, as NeMo 1's (grad_sync_dtype: bf16).
 	{Name: "dgxc-2025", match: []string{"dgxc-benchmarking v25.05", "grok"}, Loss: "fused", Profile: "megatron", TokenDrop: true, Recipe: grad16, Memory: Device, Convention: accounting.Causal},
-	// NeMo Megatron before Korthikanti et al. 2022 kept nothing but layer inputs. The
-	// figures of 23.05 are those of 23.04, whose recipes leave Transformer Engine, and
-	// with it fused attention, off (launcher_scripts/conf/training/gpt3/5b.yaml).
+	// NeMo Megatron before Korthikanti et al. 2022 kept nothing but layer inputs.
 	{Name: "nemo-2022-02", match: []string{"release 2022-02"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, DefaultRecompute: "full", Unfused: true, Dropout: true},
-	{Name: "nemo-23.05", match: []string{"release 2022-07", "release 23.05"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Unfused: true, Dropout: true},
+	{Name: "nemo-2022-07", match: []string{"release 2022-07"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Unfused: true, Dropout: true},
+	{
+		// The figures of 23.05 are those of 23.04, whose recipes leave Transformer Engine, and
+		// with it fused attention, off and say activations_checkpoint_granularity: selective
+		// (launcher_scripts/conf/training/gpt3/5b.yaml); NeMo then runs core attention again in
+		// every layer, whatever activations_checkpoint_num_layers is
+		// (nemo/collections/nlp/modules/common/megatron/transformer.py). Without, the kept
+		// scores of its 5B with 4 sequences would take more than the card has.
+		Name: "nemo-23.05", match: []string{"release 23.05"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Unfused: true, Dropout: true, Selective: true,
+	},
 	{Name: "nemo", match: []string{"dgxc-benchmarking", "nvidia/nemo", "nemo-framework"}, Loss: "fused", Profile: "megatron", TokenDrop: true, Recipe: grad16, Memory: Device, Convention: accounting.FullSquare},
 	{
 		// Megatron-DeepSpeed's own papers and examples: TFLOPS with recompute, as bigscience's.

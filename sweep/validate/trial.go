@@ -363,6 +363,10 @@ func (m *Measurement) attention(s *Source, assume func(string, ...any)) string {
 // they name it. open says that the rest may recompute what it must to fit
 // ([Trial.search]).
 func (m *Measurement) recompute(s *Source, assume func(string, ...any)) (mode string, open bool) {
+	if s.Selective && m.Recompute != "full" {
+		assume("selective recompute is assumed, as in its configurations")
+		return "selective", false
+	}
 	switch m.Recompute {
 	case "none", "selective", "full":
 		return m.Recompute, false
