@@ -92,6 +92,8 @@ type unitContext struct {
 	stops  bool // full recompute ends with the last tensor that backward wants
 	// PyTorch's own context parallelism, and attention that takes grouped heads.
 	torchRing, grouped bool
+	// ownSoftmax says that unfused attention runs Megatron's code.
+	ownSoftmax bool
 }
 
 func (c *Compiled) unitContext(x *Setting, m *Machine) unitContext {
@@ -119,6 +121,7 @@ func (c *Compiled) unitContext(x *Setting, m *Machine) unitContext {
 	u.routed = c.routed(p, m)
 	rules := &c.Ledger.Profile.memory
 	u.torchRing, u.grouped = rules.style == styleAutograd && rules.operations, rules.grouped || u.r.Loss == LossChunked
+	u.ownSoftmax = c.Ledger.stack() == stackMegatronUnfused
 	return u
 }
 
@@ -336,8 +339,11 @@ func (u *unitContext) unfused(a *arch.Attention, width float64, f, b *passTime) 
 	f.attention += both
 	b.attention += 2 * both
 	traffic := u.bytes * u.tokens * heads * s / u.m.stream()
-	f.attention += float64(scorePassesForward * traffic)
-	b.attention += float64(scorePassesBackward * traffic)
+	forward, backward, kernels := u.softmaxPasses(a)
+	f.attention += float64((scorePassesForward + forward) * traffic)
+	b.attention += float64((scorePassesBackward + backward) * traffic)
+	f.kernels += kernels
+	b.kernels += kernels
 }
 
 // ffn adds a dense feed-forward of which each token passes rows times, and says
