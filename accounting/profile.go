@@ -73,7 +73,13 @@ type Profile struct {
 	// Broadcasts says that ZeRO-1 and 2 deal whole parameters to the ranks, reduce all
 	// gradients everywhere, and that each rank in turn broadcasts what it updated.
 	Broadcasts bool
-	memory     memoryRules
+	// Accumulates says that a pass of its own adds each micro-batch's gradients to those
+	// before, as in [Stack.Accumulates].
+	Accumulates bool
+	// ReducesLast says that gradients are reduced when the last backward has ended, behind
+	// nothing, unless they are sharded.
+	ReducesLast bool
+	memory      memoryRules
 }
 
 // keep writes what autograd keeps of a section under a recipe.

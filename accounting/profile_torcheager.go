@@ -17,6 +17,7 @@ var torchEagerProfile = Profile{
 	MaxZeRO:             3,
 	Offloads:            OffloadOptimizer | OffloadParameters | OffloadActivations,
 	OptimizerInBackward: true,
+	Accumulates:         true,
 	PEFT:                true,
 	passes:              &plainPasses,
 	Saved:               torchEagerSaved,

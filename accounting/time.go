@@ -63,7 +63,7 @@ func (c *Compiled) unit(u *unitContext, s *unitSlot, section int) *unitTime {
 }
 
 // A stageTime is one pipeline stage: seconds of a micro-batch and parameters.
-type stageTime struct{ both, backward, weights, dense, expert float64 }
+type stageTime struct{ both, backward, weights, dense, expert, accumulate float64 }
 
 func (t *stageTime) add(w *unitTime, n float64) {
 	t.both += float64(n * w.both)
@@ -99,6 +99,7 @@ func (c *Compiled) stageTime(u *unitContext, s *unitSlot, q int64, parts *passTi
 		}
 		c.addUnit(u, s, len(c.sections)-1, 1, &t, parts)
 	}
+	t.accumulate = u.accumulate(c.Ledger.Profile, t.dense+t.expert)
 	return t
 }
 
@@ -117,6 +118,7 @@ type pace struct {
 	slow          stageTime
 	parts         passTime // of the slowest stage
 	all           float64  // sum of forward and backward over the stages
+	allAdds       float64  // what adding up gradients takes, over the stages
 	dense, expert float64  // parameters of the stages that hold most
 	send          float64  // activations and gradients of a micro-batch to the next stage
 	doublings     float64  // of the fast domains
@@ -145,8 +147,10 @@ func (c *Compiled) pace(u *unitContext, s *unitSlot, out *pace) {
 	for q := int64(0); q < p.PP; q++ {
 		t := c.stageTime(u, s, q, nil)
 		out.all += t.both
+		out.allAdds += t.accumulate
 		if alike && q == 1 {
 			out.all += float64(float64(p.PP-3) * t.both)
+			out.allAdds += float64(float64(p.PP-3) * t.accumulate)
 			q = p.PP - 2
 		}
 		out.dense, out.expert = math.Max(out.dense, t.dense), math.Max(out.expert, t.expert)
@@ -195,11 +199,15 @@ func (c *Compiled) time(x *Setting, m *Machine, work *StepFLOPs, out *Time) {
 		// DeepSeek-V3, section 3.2.1).
 		send *= math.Min(float64(p.PP)/micro, 1)
 	}
-	busy := k.slow.both + send
-	pipeline := pipelineSeconds(p.Schedule, busy, k.all+float64(send*float64(p.PP)), k.slow.weights, p.VPP, micro)
+	adds := 1.0 // the share of micro-batches whose gradients are added to others
+	if !c.Ledger.Recipe.Precision.widens() {
+		adds = 1 - 1/float64(x.MicroBatches(p))
+	}
+	busy := k.slow.both + send + float64(adds*k.slow.accumulate)
+	pipeline := pipelineSeconds(p.Schedule, busy, k.all+float64(send*float64(p.PP))+float64(adds*k.allAdds), k.slow.weights, p.VPP, micro)
 	out.ComputeSeconds = micro * parts.matmul
 	out.AttentionSeconds = micro * parts.attention
-	out.ElementwiseSeconds = micro * parts.elementwise
+	out.ElementwiseSeconds = float64(micro*parts.elementwise) + float64(micro*adds*k.slow.accumulate)
 	out.RecomputeSeconds = micro * parts.recompute
 	out.LaunchSeconds = micro * parts.launch
 	out.TPCommSeconds, out.CPCommSeconds, out.EPCommSeconds = micro*parts.tp, micro*parts.cp, micro*parts.ep

@@ -33,7 +33,7 @@ func (c *Compiled) synchronise(u *unitContext, dense, expert float64, slow *stag
 	}
 	overlap := u.r.Overlap
 	switch {
-	case !overlap.behind(OverlapGradReduce):
+	case c.Ledger.Profile.ReducesLast && p.ZeRO <= 1, !overlap.behind(OverlapGradReduce):
 		return reduce + gather, again
 	case !overlap.behind(OverlapParamGather):
 		return exposed(reduce, slow.backward) + gather, again
