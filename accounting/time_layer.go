@@ -251,6 +251,13 @@ func (u *unitContext) linear(f, b *passTime, rows, n, k float64, narrow bool) {
 	}
 }
 
+// bias adds the gradient of a bias of a product with so many results.
+func (u *unitContext) bias(b *passTime, has bool, values float64) {
+	if has {
+		u.stream(b, values, u.passes.bias)
+	}
+}
+
 // stream adds traffic of values elements, passed over so many times.
 func (u *unitContext) stream(p *passTime, elements, times float64) {
 	p.elementwise += elements * float64(times*u.bytes) * u.stack.Elementwise / u.m.stream()
@@ -288,8 +295,11 @@ func (u *unitContext) attention(l *arch.Layer, cs *compiledSection, f, b *passTi
 		b.kernels += 14
 	} else {
 		u.linear(f, b, u.tokens, q+kv, d, true)
+		u.bias(b, a.QBias, u.tokens*q)
+		u.bias(b, a.KBias, u.tokens*kv)
 	}
 	u.linear(f, b, u.tokens, d, v, true)
+	u.bias(b, a.OBias, u.tokens*d)
 	// Rotation reads and writes queries and keys.
 	if a.RotaryDim > 0 || a.MLA != nil {
 		u.stream(f, u.tokens*(q+float64(kv/2)), u.passes.rotation)
@@ -357,6 +367,8 @@ func (u *unitContext) ffn(x *arch.FFN, d float64, f, b *passTime, rows float64) 
 	u.linear(f, b, u.tokens*rows, n, d, true)
 	before := f.matmul
 	u.linear(f, b, u.tokens*rows, d, width, true)
+	u.bias(b, x.UpBias, u.tokens*rows*n)
+	u.bias(b, x.DownBias, u.tokens*rows*d)
 	u.activation(f, b, u.tokens*rows*width, x.Gated)
 	return f.matmul - before
 }

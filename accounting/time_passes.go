@@ -15,6 +15,7 @@ type passes struct {
 	residual   [2]float64 // the two residual additions of a layer
 	dropout    [2]float64 // its two dropouts with their masks, beside the additions
 	loss       [2]float64 // a logit
+	bias       float64    // the gradient of a bias: its sum over the tokens, where no product makes it
 }
 
 // fusedPasses are those of one kernel an operation: each input is read and each
@@ -31,8 +32,10 @@ var fusedPasses = passes{
 var plainPasses = passes{
 	// x.float() 3, pow 4, mean 2, times rsqrt 4, back to 16 bits 3, times weight 2; backward
 	// reads the saved input of each as well and adds the two ways through the mean.
-	rms:       [2]float64{18, 30},
-	layerNorm: [2]float64{2, 3},
+	rms: [2]float64{18, 30},
+	// Its backward is two kernels, for the input and for weight and bias, that read the same
+	// (aten/src/ATen/native/cuda/layer_norm_kernel.cu, LayerNormBackwardKernelImplInternal).
+	layerNorm: [2]float64{2, 5},
 	// halves turned and joined 3, two products 4, their sum 3; or the same as fp32 complex
 	// numbers.
 	rotation:   10,
@@ -40,6 +43,7 @@ var plainPasses = passes{
 	activation: [2]float64{2, 3},
 	residual:   [2]float64{6, 4},
 	dropout:    [2]float64{5, 5},
+	bias:       1,                // addmm's backward sums the gradient (tools/autograd/derivatives.yaml)
 	loss:       [2]float64{7, 7}, // fp32 copy 3, log-softmax 4; backward 4, and back to 16 bits 3
 }
 
