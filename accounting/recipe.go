@@ -141,14 +141,17 @@ type AttentionKernel uint8
 const (
 	Flash   AttentionKernel = iota // fused: the scores never reach memory
 	Unfused                        // scores, softmax and its copies are stored
-	Flash1                         // fused as before July 2023 (FlashAttention 1 and its port to Triton): as flash, but slower
+	Flash1                         // fused as before July 2023 (FlashAttention 1): as flash, but slower
+	Triton                         // its port to Triton (HazyResearch's flash_attn_triton.py), of the same time
 )
 
 // AttentionNames lists the attention kernels.
-func AttentionNames() []string { return []string{"flash", "unfused", "flash1"} }
+func AttentionNames() []string { return []string{"flash", "unfused", "flash1", "triton"} }
 
 // String is the name of the flag value.
-func (a AttentionKernel) String() string { return [...]string{"flash", "unfused", "flash1"}[a] }
+func (a AttentionKernel) String() string {
+	return [...]string{"flash", "unfused", "flash1", "triton"}[a]
+}
 
 // fused says that the scores never reach memory.
 func (a AttentionKernel) fused() bool { return a != Unfused }
@@ -161,8 +164,10 @@ func ParseAttention(name string) (AttentionKernel, error) {
 		return Flash, nil
 	case "unfused", "eager", "core":
 		return Unfused, nil
-	case "flash1", "triton":
+	case "flash1":
 		return Flash1, nil
+	case "triton":
+		return Triton, nil
 	}
 	return 0, unknown("attention", name, AttentionNames())
 }

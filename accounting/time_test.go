@@ -568,6 +568,17 @@ func TestFlash1(t *testing.T) {
 	}
 }
 
+// The port of FlashAttention 1 to Triton takes 0.8 of its time in either direction.
+func TestTriton(t *testing.T) {
+	run := func(attention string) (Time, Memory) {
+		return runOf(t, Options{Model: mptLike(t, true), Profile: "fsdp2", Attention: attention, GPUs: 8, Context: 8192, MicroBatch: 2, GlobalBatch: 16}, "a100-sxm-40gb")
+	}
+	triton, bytes := run("triton")
+	flash1, same := run("flash1")
+	require.InEpsilon(t, 0.8, triton.AttentionSeconds/flash1.AttentionSeconds, 1e-9)
+	require.Equal(t, same, bytes)
+}
+
 // DeepSpeed gathers a layer's weights one by one: over many ranks each ring's hops
 // count, over eight hardly.
 func TestZeRO3GathersEachWeight(t *testing.T) {

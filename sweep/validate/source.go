@@ -37,8 +37,9 @@ type Source struct {
 	Recompute  bool
 	// Unfused says that its code had no fused attention, where a row does not say.
 	Unfused bool
-	// Flash1 says that its fused attention was that before FlashAttention 2.
-	Flash1 bool
+	// Fused is its kernel of fused attention, where that was not FlashAttention 2's: flash1
+	// before it, or triton.
+	Fused string
 	// DefaultRecompute is what the launch scripts ask for where a row does not say.
 	DefaultRecompute string
 	// Selective says that they ask for selective recompute also where a row has none: the
@@ -100,7 +101,7 @@ var grad16 = map[string]string{"bf16": "bf16-mixed-grad16", "fp8": "fp8-mixed-gr
 // sources is searched in order; the last one stands for everything else.
 var sources = []Source{
 	// scripts/train/benchmarking/submit_benchmarks.py: attn_impl triton.
-	{Name: "llm-foundry", match: []string{"llm-foundry"}, Profile: "fsdp2", Sharded: true, Memory: Reserved, Convention: accounting.FullSquare, Flash1: true},
+	{Name: "llm-foundry", match: []string{"llm-foundry"}, Profile: "fsdp2", Sharded: true, Memory: Reserved, Convention: accounting.FullSquare, Fused: "triton"},
 	{Name: "torchtitan", match: []string{"torchtitan"}, Profile: "fsdp2", Sharded: true, Memory: Reserved, Convention: accounting.FullSquare},
 	{
 		Name: "torchtune", match: []string{"torchtune"}, Profile: "torch-eager", Memory: Allocated, Convention: accounting.FullSquare, Sharded: true,
@@ -150,7 +151,7 @@ var sources = []Source{
 	{Name: "flagperf", match: []string{"flagperf"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare},
 	{Name: "qwen", match: []string{"qwenlm/qwen"}, Profile: "deepspeed", Memory: Device, DefaultRecompute: "full", Convention: accounting.FullSquare},
 	{
-		Name: "internevo", match: []string{"internevo"}, Profile: "internevo", Memory: Device, Convention: accounting.FullSquare, Recompute: true, Flash1: true,
+		Name: "internevo", match: []string{"internevo"}, Profile: "internevo", Memory: Device, Convention: accounting.FullSquare, Recompute: true, Fused: "flash1",
 		Network: map[string]float64{"ampere": 6.25e9}, // its page names 4 × 100 Gbit/s RoCE a node
 	},
 	{

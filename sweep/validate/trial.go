@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -334,10 +335,7 @@ func optimizer(name string, assume func(string, ...any)) string {
 }
 
 func (m *Measurement) attention(s *Source, assume func(string, ...any)) string {
-	fused := "flash"
-	if s.Flash1 {
-		fused = "flash1"
-	}
+	fused := cmp.Or(s.Fused, "flash")
 	switch m.Attention {
 	case "flash":
 		return fused
