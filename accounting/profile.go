@@ -188,7 +188,7 @@ func (p *Profile) recomputes(r Recompute) bool {
 
 // profiles is the registry, in the order people are shown.
 func profiles() []*Profile {
-	return []*Profile{&megatronProfile, &fsdp2Profile, &torchEagerProfile, &megatron2023Profile, &fsdp2In2024Profile, &fsdp2023Profile, &megatron2025Profile, &megatron2024Profile, &deepspeedProfile, &megatronDeepspeedProfile, &internevoProfile, &seedProfile}
+	return []*Profile{&megatronProfile, &fsdp2Profile, &torchEagerProfile, &megatron2023Profile, &fsdp2In2024Profile, &fsdp2023Profile, &composerProfile, &composer2023Profile, &megatron2025Profile, &megatron2024Profile, &deepspeedProfile, &megatronDeepspeedProfile, &internevoProfile, &seedProfile}
 }
 
 // ProfileNames lists the framework profiles.

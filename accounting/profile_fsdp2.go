@@ -34,6 +34,9 @@ type TorchTitan struct {
 	// Grouped: torchtitan 0.3, which attends with grouped heads and wraps embedding
 	// and head apart.
 	Grouped bool
+	// FusedLoss: one kernel takes the 16-bit logits, which it keeps for backward, in place
+	// of PyTorch's cross-entropy on their fp32 copy.
+	FusedLoss bool
 }
 
 // TitanNorm says which code normalises, because they keep different tensors.
@@ -134,6 +137,10 @@ func (t TorchTitan) saved(m *arch.Model, r Recipe, s *Section) {
 		}
 		switch r.Loss {
 		case LossEager:
+			if t.FusedLoss {
+				keep("loss", "logits", half, TokensVoc, symV)
+				return
+			}
 			// cross_entropy(logits.float()) keeps the fp32 log-probabilities.
 			keep("loss", "log_probabilities", FP32, TokensVoc, symV)
 		case LossChunked, LossFused:

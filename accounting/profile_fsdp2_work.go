@@ -15,6 +15,12 @@ func (t TorchTitan) work(m *arch.Model, r Recipe, s *Section) []Tensor {
 		return t.standing(m, r)
 	}
 	out := productWork(r, s)
+	if t.FusedLoss && s.Role == RoleHead && r.Loss == LossEager {
+		gradient := Tensor{Name: "logits_gradient", Shape: []Expr{Prod(SymB), Prod(SymS), symV}, DType: r.Precision.Compute, Shard: TokensVoc}
+		later := gradient
+		later.Later = true
+		return []Tensor{gradient, later}
+	}
 	if s.Layer == nil {
 		return out
 	}

@@ -41,7 +41,7 @@ var precisions = []Precision{
 	{Name: "bf16-pure", Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 2, MomentBytes: 2, Source: "torchtune, small-GPU fine-tuning: everything in bf16"},
 	{Name: "fp32-compute", Weights: FP32, Compute: FP32, WeightBytes: 4, GradientBytes: 4, MomentBytes: 4, Source: "FSDP2 without mixed precision: fp32 throughout"},
 	{Name: "fsdp-mixed", Weights: FP32, Compute: BF16, WeightBytes: 4, GradientBytes: 4, MomentBytes: 4, Source: "FSDP2 MixedPrecisionPolicy: fp32 shards, bf16 only while gathered"},
-	{Name: "fsdp-pure", Reduce16: true, Weights: FP32, Compute: BF16, WeightBytes: 4, GradientBytes: 4, MomentBytes: 4, Source: "FSDP under Composer's mixed_precision PURE: fp32 shards, gradients reduced in bf16 (composer/trainer/mosaic_fsdp_utils.py)"},
+	{Name: "fsdp-pure", Reduce16: true, Weights: FP32, Compute: BF16, WeightBytes: 4, GradientBytes: 4, MomentBytes: 4, Source: "FSDP under Composer's mixed_precision PURE, and DEFAULT since 0.13.2: fp32 shards, gradients reduced in bf16 (composer/trainer/mosaic_fsdp_utils.py)"},
 	{Name: "fp8-mixed", Products: FormatFP8, Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 4, MasterBytes: 4, MomentBytes: 4, Source: "TransformerEngine fp8 (delayed or current scaling): bf16 states, fp8 matrix products of the layers"},
 	{Name: "mxfp8-mixed", Products: FormatMXFP8, Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 4, MasterBytes: 4, MomentBytes: 4, Source: "TransformerEngine mxfp8: bf16 states, block-scaled fp8 matrix products of the layers"},
 	{Name: "nvfp4-mixed", Products: FormatFP4, Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 4, MasterBytes: 4, MomentBytes: 4, Source: "TransformerEngine nvfp4: bf16 states, fp4 matrix products of the layers"},
@@ -49,6 +49,7 @@ var precisions = []Precision{
 	{Name: "mxfp8-mixed-grad16", Products: FormatMXFP8, Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 2, MasterBytes: 4, MomentBytes: 4, Source: "mxfp8-mixed with grad_reduce_in_fp32 = False: NVIDIA's performance recipes"},
 	{Name: "nvfp4-mixed-grad16", Products: FormatFP4, Weights: BF16, Compute: BF16, WeightBytes: 2, GradientBytes: 2, MasterBytes: 4, MomentBytes: 4, Source: "nvfp4-mixed with grad_reduce_in_fp32 = False: NVIDIA's performance recipes"},
 	{Name: "fsdp-fp8", Products: FormatFP8, Weights: FP32, Compute: BF16, WeightBytes: 4, GradientBytes: 4, MomentBytes: 4, Source: "FSDP2 with torchao float8 linear layers: fp32 shards, fp8 matrix products of the layers"},
+	{Name: "fsdp-fp8-pure", Reduce16: true, Products: FormatFP8, Weights: FP32, Compute: BF16, WeightBytes: 4, GradientBytes: 4, MomentBytes: 4, Source: "fsdp-pure with TransformerEngine's fp8 linear layers (composer/core/precision.py, amp_fp8)"},
 	{Name: "fsdp-mxfp8", Products: FormatMXFP8, Weights: FP32, Compute: BF16, WeightBytes: 4, GradientBytes: 4, MomentBytes: 4, Source: "FSDP2 with torchao mxfp8 linear layers"},
 	{Name: "fsdp-nvfp4", Products: FormatFP4, Weights: FP32, Compute: BF16, WeightBytes: 4, GradientBytes: 4, MomentBytes: 4, Source: "FSDP2 with torchao nvfp4 linear layers"},
 }

@@ -154,7 +154,7 @@ func KnownArchitecture(name string) bool {
 // fused kernels where attention is unfused.
 func (l *Ledger) stack() stackID {
 	switch l.Profile.Name {
-	case "fsdp2", "fsdp2-2024", "fsdp-2023":
+	case "fsdp2", "fsdp2-2024", "fsdp-2023", "composer", "composer-2023":
 		return stackFSDP2
 	case "deepspeed", "internevo":
 		if l.Recipe.Attention == Unfused {

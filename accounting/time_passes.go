@@ -47,6 +47,18 @@ var plainPasses = passes{
 	loss:       [2]float64{7, 7}, // fp32 copy 3, log-softmax 4; backward 4, and back to 16 bits 3
 }
 
+// mptPasses are those of llm-foundry's MPT: PyTorch's kernels one after the other, and
+// flash-attn's fused cross-entropy on 16-bit logits, one pass forward and two backward
+// (csrc/xentropy). Composer then computes its two train metrics, LanguageCrossEntropy
+// and LanguagePerplexity, from the same logits with PyTorch's cross-entropy, under
+// autocast and without a backward (llm-foundry 0.3, models/mpt/modeling_mpt.py;
+// composer/trainer/trainer.py, _eval_train_metrics; composer/metrics/nlp.py).
+var mptPasses = passes{
+	rms: plainPasses.rms, layerNorm: plainPasses.layerNorm, rotation: plainPasses.rotation, gate: plainPasses.gate, activation: plainPasses.activation,
+	residual: plainPasses.residual, dropout: plainPasses.dropout, bias: plainPasses.bias,
+	loss: [2]float64{1 + 2*7, 2},
+}
+
 // megatronPasses are those of Megatron-Core without --cross-entropy-loss-fusion, whose
 // vocabulary-parallel loss passes over fp32 logits.
 var megatronPasses = passes{

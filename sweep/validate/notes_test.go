@@ -22,11 +22,30 @@ func TestNotes(t *testing.T) {
 	require.Equal(t, "H100-80GB", gpu("H100-80GB", instead))
 	require.Equal(t, "A100-80GB", gpu("A100-80GB", ""))
 
-	fsdp := func(year, notes string) string { m := Measurement{Year: year, Notes: notes}; return m.fsdp() }
-	require.Equal(t, "fsdp-2023", fsdp("2023-2024", "precision field 'bf16'; MP mode PURE; cpu_offload=False"))
-	require.Equal(t, "fsdp2", fsdp("2023-2024", "precision field 'amp_bf16'; MP mode DEFAULT; cpu_offload=False"))
-	require.Equal(t, "fsdp-2023", fsdp("2022", ""))
-	require.Equal(t, "fsdp2", fsdp("", ""))
+	fsdp := func(year string) string { m := Measurement{Year: year}; return m.fsdp() }
+	require.Equal(t, "fsdp-2023", fsdp("2022"))
+	require.Equal(t, "fsdp2", fsdp("2023-2024"))
+	require.Equal(t, "fsdp2", fsdp(""))
+
+	const pure, amp = "precision field 'bf16'; MP mode PURE; cpu_offload=False", "precision field 'amp_bf16'; MP mode DEFAULT; cpu_offload=False"
+	composer := func(gpu, notes string) (string, string) {
+		m := Measurement{Source: "mosaicml/llm-foundry", GPU: gpu, Notes: notes, Attention: "flash"}
+		return m.composer(), m.attention(m.source(), func(string, ...any) {})
+	}
+	for _, c := range []struct{ gpu, notes, profile, attention string }{
+		{"A100-40GB", pure, "composer-2023", "triton"},
+		{"A100-80GB", amp, "composer", "triton"},
+		{"H100-80GB", amp, "composer", "triton"},
+		{"H100-80GB", pure, "composer", "flash"},
+	} {
+		profile, attention := composer(c.gpu, c.notes)
+		require.Equal(t, c.profile, profile, c.gpu+c.notes)
+		require.Equal(t, c.attention, attention, c.gpu+c.notes)
+	}
+	fp8 := Measurement{Source: "mosaicml/llm-foundry", Precision: "fp8"}
+	require.False(t, fp8.compiled()) // TransformerEngine's
+	fp8.Source = "pytorch/torchtitan"
+	require.True(t, fp8.compiled())
 
 	overlap := func(notes, profile string, compiled bool) string {
 		m := Measurement{Notes: notes}

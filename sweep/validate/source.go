@@ -100,8 +100,11 @@ var grad16 = map[string]string{"bf16": "bf16-mixed-grad16", "fp8": "fp8-mixed-gr
 
 // sources is searched in order; the last one stands for everything else.
 var sources = []Source{
-	// scripts/train/benchmarking/submit_benchmarks.py: attn_impl triton.
-	{Name: "llm-foundry", match: []string{"llm-foundry"}, Profile: "fsdp2", Sharded: true, Memory: Reserved, Convention: accounting.FullSquare, Fused: "triton"},
+	{
+		// scripts/train/benchmarking/submit_benchmarks.py: attn_impl triton.
+		Name: "llm-foundry", match: []string{"llm-foundry"}, Profile: "composer", Sharded: true, Memory: Reserved, Convention: accounting.FullSquare, Fused: "triton",
+		Recipe: map[string]string{"bf16": "fsdp-pure", "fp8": "fsdp-fp8-pure"},
+	},
 	{Name: "torchtitan", match: []string{"torchtitan"}, Profile: "fsdp2", Sharded: true, Memory: Reserved, Convention: accounting.FullSquare},
 	{
 		Name: "torchtune", match: []string{"torchtune"}, Profile: "torch-eager", Memory: Allocated, Convention: accounting.FullSquare, Sharded: true,

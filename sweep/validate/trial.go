@@ -139,7 +139,7 @@ func (m *Measurement) Trial() (*Trial, error) {
 		// The launch scripts of Megatron's users pass --use-distributed-optimizer, those of
 		// DeepSpeed's a stage of one or three; a single GPU has nothing to cut.
 		stage := int64(1)
-		if o.Profile == "deepspeed" || o.Profile == "fsdp2" {
+		if o.Profile == "deepspeed" || o.Profile == "fsdp2" || o.Profile == "composer" {
 			stage = 3
 		} else if o.GPUs == 1 || o.Profile == "torch-eager" && !s.Sharded {
 			stage = 0
@@ -167,9 +167,9 @@ func (m *Measurement) Trial() (*Trial, error) {
 	case "megatron":
 		o.Profile = m.megatron(o.Model.Routed())
 	case "fsdp2":
-		if o.Profile = m.fsdp(); pure16(m) && o.Recipe == "fsdp-mixed" {
-			o.Recipe = "fsdp-pure"
-		}
+		o.Profile = m.fsdp()
+	case "composer":
+		o.Profile = m.composer()
 	}
 	if pack := m.packed(); pack > 0 {
 		t.Packed = pack
@@ -178,15 +178,24 @@ func (m *Measurement) Trial() (*Trial, error) {
 	return t, nil
 }
 
-// fsdp is the profile of torch's FSDP at the time of the run. Of llm-foundry's tables
-// those in pure 16 bits are the first, of spring 2023 on torch 1.13; those under
-// autocast came in autumn on torch 2.1 (scripts/train/benchmarking, the image of
-// submit_benchmarks.py and of sweep.sh).
+// fsdp is the profile of torch's FSDP at the time of the run.
 func (m *Measurement) fsdp() string {
-	if year := m.year(); year > 0 && year < 2023 || pure16(m) {
+	if year := m.year(); year > 0 && year < 2023 {
 		return "fsdp-2023"
 	}
 	return "fsdp2"
+}
+
+// composer is the profile of Composer at the time of the run. Of llm-foundry's tables
+// those of A100 in pure 16 bits are the first, of spring 2023 on torch 1.13; those under
+// autocast came in autumn on torch 2.1, and in pure 16 bits again in January 2024, all of
+// H100, which torch 1.13 does not know (scripts/train/benchmarking: the images of
+// submit_benchmarks.py and sweep.sh, and sweep.py).
+func (m *Measurement) composer() string {
+	if pure16(m) && !strings.HasPrefix(m.GPU, "H") {
+		return "composer-2023"
+	}
+	return "composer"
 }
 
 // pure16 says that Composer's FSDP ran in pure 16 bits.
@@ -257,6 +266,9 @@ const packedSample = 256
 // depends on it.
 func (m *Measurement) compiled() bool {
 	narrow := m.Precision == "fp8" || m.Precision == "mxfp8" || m.Precision == "nvfp4"
+	if m.source().Profile == "composer" { // TransformerEngine's
+		narrow = false
+	}
 	return narrow || m.step() > 0 || strings.Contains(strings.ToLower(m.Notes), "compile")
 }
 
@@ -336,6 +348,9 @@ func optimizer(name string, assume func(string, ...any)) string {
 
 func (m *Measurement) attention(s *Source, assume func(string, ...any)) string {
 	fused := cmp.Or(s.Fused, "flash")
+	if fused == "triton" && pure16(m) && m.composer() == "composer" {
+		fused = "flash" // FlashAttention 2 by then (sweep.py)
+	}
 	switch m.Attention {
 	case "flash":
 		return fused
