@@ -70,6 +70,10 @@ type Profile struct {
 	// WholeRecompute says that full recompute runs a layer to its end, also where the
 	// framework's later releases stop at the last tensor that backward wants.
 	WholeRecompute bool
+	// LayerCompile says that compilation takes layer by layer, each inside its checkpoint:
+	// full recompute runs a layer to its end, because a compiled one keeps nothing before,
+	// and what is outside of layers stays as it is.
+	LayerCompile bool
 	// Broadcasts says that ZeRO-1 and 2 deal whole parameters to the ranks, reduce all
 	// gradients everywhere, and that each rank in turn broadcasts what it updated.
 	Broadcasts bool
@@ -188,7 +192,7 @@ func (p *Profile) recomputes(r Recompute) bool {
 
 // profiles is the registry, in the order people are shown.
 func profiles() []*Profile {
-	return []*Profile{&megatronProfile, &fsdp2Profile, &torchEagerProfile, &megatron2023Profile, &fsdp2In2024Profile, &fsdp2023Profile, &composerProfile, &composer2023Profile, &megatron2025Profile, &megatron2024Profile, &deepspeedProfile, &megatronDeepspeedProfile, &internevoProfile, &seedProfile}
+	return []*Profile{&megatronProfile, &fsdp2Profile, &torchEagerProfile, &megatron2023Profile, &fsdp2In2024Profile, &fsdp2023Profile, &composerProfile, &composer2023Profile, &torchtuneProfile, &megatron2025Profile, &megatron2024Profile, &deepspeedProfile, &megatronDeepspeedProfile, &internevoProfile, &seedProfile}
 }
 
 // ProfileNames lists the framework profiles.

@@ -249,6 +249,9 @@ func (c *Compiled) update(u *unitContext, dense, expert float64) float64 {
 	}
 	states := float64(2*(master+moments) + r.Precision.GradientBytes + r.Precision.WeightBytes)
 	gradients := float64(2 * r.Precision.GradientBytes) // zeroed, and read for the norm
+	if r.OptimizerInBackward {
+		gradients = 0 // each is gone after its update, and there is no norm of them all
+	}
 	shards, expertShards := 1.0, 1.0
 	if p.ZeRO >= 1 {
 		shards, expertShards = float64(p.ShardRanks()), float64(p.ExpertShardRanks())

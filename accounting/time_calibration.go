@@ -161,7 +161,7 @@ func (l *Ledger) stack() stackID {
 			return stackDeepSpeedUnfused
 		}
 		return stackDeepSpeed
-	case "torch-eager", "seed":
+	case "torch-eager", "torchtune", "seed":
 		return stackEager
 	}
 	if l.Recipe.Attention == Unfused {

@@ -115,7 +115,7 @@ func (c *Compiled) unitContext(x *Setting, m *Machine) unitContext {
 	u.tp = group{p.TP, 1}
 	u.cp = group{p.CP, p.TP}
 	u.ep = group{p.EP, p.ETP}
-	u.stops = u.stack.EarlyStop && !c.Ledger.Profile.WholeRecompute
+	u.stops = u.stack.EarlyStop && !c.Ledger.Profile.WholeRecompute && !(c.Ledger.Profile.LayerCompile && u.r.Compile)
 	u.again = u.r.Recompute.share(c.limits.layers, p)
 	u.shard = group{p.ShardRanks(), p.TP}
 	u.routed = c.routed(p, m)
@@ -527,7 +527,10 @@ func (c *Compiled) head(u *unitContext, out *unitTime) {
 		u.linear(f, b, float64(uses*u.tokens), rows, d, false)
 		logits := float64(uses * u.tokens * rows)
 		loss := u.passes.loss
-		if u.r.Loss != LossEager || u.r.Compile {
+		switch p := c.Ledger.Profile; {
+		case u.r.Loss == LossEager && p.LayerCompile:
+			loss = p.passes.loss
+		case u.r.Loss != LossEager || u.r.Compile:
 			loss = [2]float64{2, 2}
 		}
 		u.stream(f, logits, loss[0])

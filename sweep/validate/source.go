@@ -24,6 +24,7 @@ type Source struct {
 	match    []string // any of these in source or path, in lower case
 	until    int      // the last year of its runs, where later ones of the name are others'; 0 = all
 	Profile  string   // of accounting
+	Eager    string   // the variant of profile torch-eager that its code is
 	Memory   Definition
 	LastRank bool // memory was read on the last rank
 	// FirstRank: memory was read on a rank of the first stage. bigscience's 1.3B table
@@ -107,7 +108,7 @@ var sources = []Source{
 	},
 	{Name: "torchtitan", match: []string{"torchtitan"}, Profile: "fsdp2", Sharded: true, Memory: Reserved, Convention: accounting.FullSquare},
 	{
-		Name: "torchtune", match: []string{"torchtune"}, Profile: "torch-eager", Memory: Allocated, Convention: accounting.FullSquare, Sharded: true,
+		Name: "torchtune", match: []string{"torchtune"}, Profile: "torch-eager", Eager: "torchtune", Memory: Allocated, Convention: accounting.FullSquare, Sharded: true,
 		Recipe: map[string]string{"bf16": "bf16-pure"},
 	},
 	{

@@ -170,6 +170,8 @@ func (m *Measurement) Trial() (*Trial, error) {
 		o.Profile = m.fsdp()
 	case "composer":
 		o.Profile = m.composer()
+	case "torch-eager":
+		o.Profile = cmp.Or(s.Eager, o.Profile)
 	}
 	if pack := m.packed(); pack > 0 {
 		t.Packed = pack
