@@ -78,7 +78,7 @@ type Profile struct {
 	// gradients everywhere, and that each rank in turn broadcasts what it updated.
 	Broadcasts bool
 	// Accumulates says that a pass of its own adds each micro-batch's gradients to those
-	// before, as in [Stack.Accumulates].
+	// before, not the product that makes them.
 	Accumulates bool
 	// ReducesLast says that gradients are reduced when the last backward has ended, behind
 	// nothing, unless they are sharded.

@@ -1,15 +1,15 @@
 package accounting
 
 // accumulate is the time in which so many gradients of a micro-batch are added to those
-// of the ones before it, where no product does that itself (Megatron-LM since 2022,
-// --no-gradient-accumulation-fusion turns it off): autograd reads both and writes the
+// of the ones before it, where no product does that itself (Megatron-LM's does since 2022;
+// --no-gradient-accumulation-fusion turns that off): autograd reads both and writes the
 // sum, in the weights' type (torch/csrc/autograd/functions/accumulate_grad.h); a hook
-// reads the 16-bit gradient and reads and writes an fp32 one (Megatron-LM of 2021,
-// megatron/model/distributed.py, main_grad.add_; deepspeed/runtime/bf16_optimizer.py,
-// update_hp_grads). With gradients sharded each rank adds its shard, of which little is
-// left.
+// reads the 16-bit gradient and reads and writes an fp32 one
+// (deepspeed/runtime/bf16_optimizer.py, update_hp_grads). With gradients sharded each rank
+// adds its shard, of which little is left. Megatron-LM of 2021 had such a pass as well,
+// but its profile stands for later releases too and is not charged.
 func (u *unitContext) accumulate(profile *Profile, gradients float64) float64 {
-	if !u.stack.Accumulates && !profile.Accumulates || u.x.Plan.ZeRO >= 2 {
+	if !profile.Accumulates || u.x.Plan.ZeRO >= 2 {
 		return 0
 	}
 	r := &u.r.Precision

@@ -37,7 +37,6 @@ func TestAccumulate(t *testing.T) {
 	f(Options{Profile: "deepspeed", ZeRO: &one}, 4, 3*6)
 	f(Options{Profile: "deepspeed", ZeRO: &three}, 4, 0)
 	f(Options{Profile: "megatron"}, 4, 0)
-	f(Options{Profile: "megatron", Recipe: "fp16-mixed", Attention: "unfused"}, 4, 3*6) // of 2021
 }
 
 // Megatron-DeepSpeed reduces when the last backward has ended, whatever that leaves time

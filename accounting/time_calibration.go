@@ -83,9 +83,6 @@ type Stack struct {
 	// wants: the product of the feed-forward that follows it is not run again
 	// (torch.utils.checkpoint without reentrance, since torch 2.1).
 	EarlyStop bool
-	// Accumulates says that a pass of its own adds each micro-batch's gradients to those
-	// before, not the product that makes them.
-	Accumulates bool
 	// Optimizer is the traffic of the update against one that touches every state once.
 	Optimizer float64
 }
@@ -194,7 +191,7 @@ func Guess() *Calibration {
 		},
 		Stacks: [numStacks]Stack{
 			stackMegatron:         {Name: "megatron", Overlaps: true, Gather: 0.8, Launch: 6e-6, KernelsForward: 20, KernelsBackward: 40, KernelsMoE: 40, RoutedHost: 4e-3, Elementwise: 1.3, TPExposed: 0.7, EPExposed: 0.8, PPExposed: 0.6, DPHidden: 0.8, Step: 20e-3, Optimizer: 1.2},
-			stackMegatronUnfused:  {Name: "megatron-unfused", Accumulates: true, Gather: 0.8, Launch: 22e-6, KernelsForward: 40, KernelsBackward: 80, KernelsMoE: 40, Elementwise: 1.5, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.05, Step: 20e-3, Optimizer: 1.5},
+			stackMegatronUnfused:  {Name: "megatron-unfused", Gather: 0.8, Launch: 22e-6, KernelsForward: 40, KernelsBackward: 80, KernelsMoE: 40, Elementwise: 1.5, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.05, Step: 20e-3, Optimizer: 1.5},
 			stackFSDP2:            {Name: "fsdp2", Gather: 0.8, Operations: true, EarlyStop: true, Launch: 8e-6, KernelsForward: 25, KernelsBackward: 50, KernelsMoE: 40, Elementwise: 1.3, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.9, Step: 20e-3, Optimizer: 1.5},
 			stackDeepSpeed:        {Name: "deepspeed", EachWeight: true, Gather: 0.6, Launch: 10e-6, KernelsForward: 35, KernelsBackward: 70, KernelsMoE: 60, Elementwise: 1.5, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.5, Step: 20e-3, Optimizer: 1.5},
 			stackDeepSpeedUnfused: {Name: "deepspeed-unfused", EachWeight: true, Gather: 0.3, Launch: 22e-6, KernelsForward: 40, KernelsBackward: 80, KernelsMoE: 60, Elementwise: 1.5, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.3, Step: 20e-3, Optimizer: 1.5},
