@@ -244,6 +244,7 @@ func (u *unitContext) tpExposed() float64 {
 func (u *unitContext) linear(f, b *passTime, rows, n, k float64, narrow bool) {
 	f.matmul += u.m.product(rows, n, k, narrow)
 	b.matmul += u.m.product(rows, k, n, narrow) + u.m.product(n, k, rows, narrow)
+	u.autocast(f, b, rows, n, k)
 	if narrow && u.m.Format >= FormatFP8 {
 		cast := u.m.Calibration.Cast[u.m.Format] * u.early / u.m.stream()
 		f.elementwise += float64(cast * rows * k)
@@ -384,11 +385,15 @@ func (u *unitContext) ffn(x *arch.FFN, d float64, f, b *passTime, rows float64) 
 // norms adds norms and residual additions: a norm reads and writes, an addition
 // reads two and writes one; their backwards read one more.
 func (u *unitContext) norms(l *arch.Layer, d float64, f, b *passTime) {
-	forward, backward := u.passes.residual[0], u.passes.residual[1]
+	wide := u.wide()
+	forward, backward := wide*u.passes.residual[0], wide*u.passes.residual[1]
 	for _, x := range [...]*arch.Norm{&l.InputNorm, &l.FFNNorm, &l.PostAttnNorm, &l.PostFFNNorm, &l.CrossNorm} {
 		nf, nb := u.passes.norm(x.Kind)
-		forward += nf
-		backward += nb
+		if nf < plainPasses.rms[0] { // which counts fp32 already
+			nf, nb = wide*nf, wide*nb
+		}
+		forward += float64(nf)
+		backward += float64(nb)
 	}
 	if u.r.recomputes(LayerNorms) {
 		u.once(b, u.local*d, forward-u.passes.residual[0])
@@ -402,8 +407,8 @@ func (u *unitContext) norms(l *arch.Layer, d float64, f, b *passTime) {
 		u.stream(b, u.tokens*heads, nb)
 	}
 	if u.r.Dropout > 0 {
-		u.stream(f, u.local*d, u.passes.dropout[0])
-		u.stream(b, u.local*d, u.passes.dropout[1])
+		u.stream(f, u.local*d, wide*u.passes.dropout[0])
+		u.stream(b, u.local*d, wide*u.passes.dropout[1])
 	}
 }
 

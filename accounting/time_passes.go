@@ -106,6 +106,10 @@ func (u *unitContext) activationPasses(gated bool) *[2]float64 {
 // activation adds the nonlinearity of a feed-forward over so many values.
 func (u *unitContext) activation(f, b *passTime, values float64, gated bool) {
 	n := u.activationPasses(gated)
-	u.stream(f, values, n[0])
-	u.stream(b, values, n[1])
+	times := 1.0
+	if !gated && u.passes != &plainPasses { // fused with the addition of an fp32 bias
+		times = u.wide()
+	}
+	u.stream(f, values, times*n[0])
+	u.stream(b, values, times*n[1])
 }
