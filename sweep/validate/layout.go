@@ -150,6 +150,10 @@ func (m *Measurement) solve(assume func(string, ...any), o *accounting.Options) 
 func (m *Measurement) batch(s *Source, need func(string, int64), assume func(string, ...any), t *Trial) {
 	o := &t.Options
 	o.MicroBatch = m.MicroBatch
+	if b := s.MicroBatch; o.MicroBatch == 0 && b > 0 && o.GlobalBatch%(b*max(o.DP, 1)) == 0 {
+		o.MicroBatch = b
+		assume("no micro-batch is given: %d is assumed, as in its configurations", b)
+	}
 	if g := s.GlobalBatch; o.GlobalBatch == 0 && o.MicroBatch > 0 && g > 0 {
 		o.GlobalBatch = g
 		assume("no global batch is given: %d sequences are assumed, as in its configurations", g)

@@ -79,5 +79,21 @@ func TestSelectiveOfNeMo(t *testing.T) {
 	require.Equal(t, "selective", mode("release 23.05", ""))
 	require.Equal(t, "full", mode("release 23.05", "full"))
 	require.Equal(t, "none", mode("release 2022-07", ""))
-	require.Equal(t, "full", mode("release 2022-02", ""))
+	require.Equal(t, "full:block:4", mode("release 2022-02", ""))
+}
+
+// The open beta's configuration stands in for the micro-batch that its table lacks.
+func TestBetaOfNeMo(t *testing.T) {
+	for _, m := range Builtin() {
+		s := m.source()
+		if s.Name != "nemo-2022-02" {
+			continue
+		}
+		trial, err := m.Trial()
+		require.NoError(t, err)
+		require.EqualValues(t, 2, trial.Options.MicroBatch)
+		require.False(t, trial.SearchMicroBatch)
+		require.Equal(t, "autocast", trial.Options.Recipe)
+		require.EqualValues(t, 1280, trial.Options.GlobalBatch)
+	}
 }

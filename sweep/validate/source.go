@@ -48,8 +48,8 @@ type Source struct {
 	Selective bool
 	// RecomputeSharded: they ask for it on more than one GPU only.
 	RecomputeSharded bool
-	// GlobalBatch is that of its configurations, where a row does not say.
-	GlobalBatch int64
+	// GlobalBatch and MicroBatch are those of its configurations, where a row does not say.
+	GlobalBatch, MicroBatch int64
 	// ReduceLast: gradients are kept whole until the last micro-batch.
 	ReduceLast bool
 	// Overlap is the communication that its scripts ask to overlap, where they are not
@@ -197,8 +197,15 @@ var sources = []Source{
 	// (USE_TOKEN_DROP) and in nemo/collections/llm/recipes/mixtral_8x7b.py; its recipes
 	// reduce gradients in 16 bits, as NeMo 1's (grad_sync_dtype: bf16).
 	{Name: "dgxc-2025", match: []string{"dgxc-benchmarking v25.05", "grok"}, Loss: "fused", Profile: "megatron", TokenDrop: true, Recipe: grad16, Memory: Device, Convention: accounting.Causal},
-	// NeMo Megatron before Korthikanti et al. 2022 kept nothing but layer inputs.
-	{Name: "nemo-2022-02", match: []string{"release 2022-02"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, DefaultRecompute: "full", Unfused: true, Dropout: true},
+	{
+		// The open beta's table has the 1,280 sequences of its configuration until 28 January
+		// 2022 (conf/training/5b.yaml of NeMo-Framework-Launcher: 20 nodes, tp 2,
+		// accumulate_grad_batches 8): micro_batch_size 2, activations_checkpoint_method block
+		// over 4 layers, and precision 16 of Lightning, which is torch.amp over fp32 weights
+		// (megatron_amp_O2 came that day).
+		Name: "nemo-2022-02", match: []string{"release 2022-02"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare,
+		DefaultRecompute: "full:block:4", MicroBatch: 2, Recipe: map[string]string{"fp16": "autocast"}, Unfused: true, Dropout: true,
+	},
 	{Name: "nemo-2022-07", match: []string{"release 2022-07"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Unfused: true, Dropout: true},
 	{
 		// The figures of 23.05 are those of 23.04, whose recipes leave Transformer Engine, and
