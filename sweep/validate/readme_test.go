@@ -38,6 +38,7 @@ var timeReasons = []struct {
 	{[]string{"llmfoundry-140"}, "a 65B model on 64 cards of 40 GB leaves next to no memory free: the run on 128 of them is predicted to 9 %"},
 	{[]string{"torchtitan-009", "torchtitan-010"}, "the first release of context parallelism, at 131,072 and 262,144 tokens, in float8 on cards limited to 500 W"},
 	{[]string{"torchtitan-029", "torchtitan-030"}, "the source itself calls its row-wise float8 with tensor parallelism abnormally slow"},
+	{[]string{"bigscience-148"}, "two V100s share each layer at 6 to 7 GB/s an all-reduce, what PCI Express gives and not NVLink; its step is rounded to whole seconds"},
 	{[]string{"bigscience-153"}, "its memory, too, contradicts the other runs of its table, and its step is rounded to whole seconds"},
 }
 
