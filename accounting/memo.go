@@ -35,7 +35,7 @@ func (k *memoKey) at(n int) int {
 	h += uint64(p.TP)*0xd6e8feb86659fd93 + uint64(p.PP)*0xa0761d6478bd642f + uint64(p.VPP)*0xe7037ed1a0b428db + uint64(p.CP)*0x8ebc6af09c88c6e3
 	h += uint64(p.EP)*0x589965cc75374cc3 + uint64(p.DP)*0x1d8e4e27c47d124f + uint64(p.ZeRO)*0xeb44accab455d165 + uint64(p.ETP)*0x9e6c63d0676a9a99
 	if m := k.machine; m != nil {
-		h += math.Float64bits(m.Peak)*0x2127599bf4325c37 + math.Float64bits(m.MemoryRate)*0x880355f21e6d1965 + math.Float64bits(m.ScaleUpRate)
+		h += math.Float64bits(m.Peak)*0x2127599bf4325c37 + math.Float64bits(m.MemoryRate)*0x880355f21e6d1965 + math.Float64bits(m.ScaleUpRate)*0xc2b2ae3d27d4eb4f + math.Float64bits(m.NetworkRate)*0x165667b19e3779f9
 	}
 	h ^= h >> 32
 	h *= 0x9e3779b97f4a7c15
@@ -164,8 +164,8 @@ func (m *Memo) paceOf(c *Compiled, x *Setting, on *Machine) *paceSlot {
 		return nil
 	}
 	k := memoKey{model: c, machine: on, context: x.Context, microBatch: x.MicroBatch, plan: x.Plan}
-	if k.plan.ZeRO < 3 {
-		k.plan.ZeRO = 0 // the step's end alone depends on it
+	if k.plan.ZeRO < 2 {
+		k.plan.ZeRO = 0 // the step's end alone depends on it: from 2 on gradients are not added up whole
 	}
 	s := &m.paces[k.at(len(m.paces))]
 	if s.key != k {

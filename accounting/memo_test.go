@@ -91,3 +91,24 @@ func TestMemo(t *testing.T) {
 		require.Greater(t, possible*8, ruledOut, "too few cases can exist")
 	}
 }
+
+// A memo keeps what each ZeRO stage takes apart from the others': few draws of [TestMemo]
+// change the stage alone where it matters to a profile.
+func TestMemoOfZeRO(t *testing.T) {
+	on := machine(t, "a100-sxm-80gb", "bf16-mixed")
+	for _, profile := range ProfileNames() {
+		c, err := Options{Model: llamaLike(1024, 4, 16, 16, 4096, 32000, true, false), Profile: profile, GPUs: 16, Context: 1024, MicroBatch: 1, GlobalBatch: 64}.Resolve()
+		require.NoError(t, err)
+		k, err := c.Compile()
+		require.NoError(t, err)
+		memo := new(Memo)
+		for _, zero := range []int64{0, 2, 1, 3, 2, 0, 3, 1} {
+			var plain, kept Report
+			c.Setting.Plan.ZeRO, c.Setting.Machine, c.Setting.Memo = zero, on, nil
+			k.Evaluate(&c.Setting, &plain)
+			c.Setting.Memo = memo
+			k.Evaluate(&c.Setting, &kept)
+			require.Equal(t, plain, kept, "%s, stage %d", profile, zero)
+		}
+	}
+}
