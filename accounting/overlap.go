@@ -14,7 +14,7 @@ type Overlap uint8
 
 // What can run behind computation.
 const (
-	// OverlapStated says that what is not named is exposed.
+	// OverlapStated says that what is not named is exposed, of what the framework can be told.
 	OverlapStated Overlap = 1 << iota
 	// OverlapTP: products hide the tensor-parallel communication of their inputs and
 	// outputs (Megatron's --tp-comm-overlap; torchtitan's enable_async_tensor_parallel).
@@ -77,12 +77,18 @@ func ParseOverlap(text string) (Overlap, error) {
 	return o, nil
 }
 
-// behind says that this runs behind computation.
-func (o Overlap) behind(part Overlap) bool { return o == 0 || o&part != 0 }
+// behind says that this runs behind computation: stated, or left to a framework that
+// overlaps it and can not be told otherwise.
+func (o Overlap) behind(part Overlap, profile *Profile) bool {
+	return o == 0 || o&part != 0 || profile.Overlaps&part == 0
+}
 
 // possible says that a framework can be asked for it under a recipe: torchtitan
 // overlaps tensor parallelism in compiled layers alone (parallelize_llama.py, "Async TP
 // requires --training.compile").
 func (o Overlap) possible(profile *Profile, compiled bool) bool {
-	return o&^(OverlapStated|profile.Overlaps) == 0 && (o&OverlapTP == 0 || compiled || profile.memory.style != styleAutograd)
+	if o == 0 {
+		return true
+	}
+	return profile.Overlaps != 0 && o&^(OverlapStated|profile.Overlaps) == 0 && (o&OverlapTP == 0 || compiled || profile.memory.style != styleAutograd)
 }

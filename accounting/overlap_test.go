@@ -107,3 +107,26 @@ func TestAsyncTensorParallel(t *testing.T) {
 	require.Equal(t, OK, reason)
 	require.Equal(t, plain, none)
 }
+
+// What a framework can not be told stays as it is: a stated overlap of tensor parallelism
+// leaves torchtitan's gradients behind the backward pass, at every ZeRO stage, and a
+// framework without a choice takes no statement at all.
+func TestOverlapUntold(t *testing.T) {
+	m := machine(t, "h100-sxm", "fsdp-mixed")
+	for zero := range int64(4) {
+		data := func(overlap string) float64 {
+			c, k := overlapCase(t, Options{Profile: "fsdp2", Overlap: overlap, Compile: true, ZeRO: &zero, TP: 2, GPUs: 64, Context: 8192, MicroBatch: 1, GlobalBatch: 32})
+			var out Time
+			k.Time(&c.Setting, m, &out)
+			return out.DPCommSeconds
+		}
+		require.Equal(t, data("auto"), data("none"), "stage %d", zero)
+		// A faster layer hides a little less.
+		require.InEpsilon(t, 1+data("auto"), 1+data("tp"), 1e-2, "stage %d", zero)
+	}
+	for _, profile := range ProfileNames() {
+		c, k := overlapCase(t, Options{Profile: profile, Overlap: "none", GPUs: 8, Context: 4096, MicroBatch: 1, GlobalBatch: 8})
+		told := k.Check(&c.Setting.Workload, &c.Setting.Plan, c.Setting.GPUs) == OK
+		require.Equal(t, c.Profile.Overlaps != 0, told, profile)
+	}
+}

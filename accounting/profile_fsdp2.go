@@ -21,6 +21,7 @@ var fsdp2In2024Profile = TorchTitan{Norm: ManualNorm, RootGathered: true}.
 var fsdp2023Profile = func() Profile {
 	p := TorchTitan{RootGathered: true}.Profile("fsdp-2023", "torch FSDP before torch 2.1: full recompute runs a layer to its end")
 	p.WholeRecompute = true
+	p.Overlaps = 0 // torch's symmetric memory came with 2.5
 	return p
 }()
 

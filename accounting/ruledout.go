@@ -90,6 +90,9 @@ func (c *Compiled) WhyNot(x *Setting, r Reason) string {
 		if recipe.Overlap.possible(profile, true) {
 			return fmt.Sprintf("profile %s overlaps tensor parallelism in compiled layers alone", profile.Name)
 		}
+		if profile.Overlaps == 0 {
+			return fmt.Sprintf("profile %s can not be told which communication to overlap", profile.Name)
+		}
 		return fmt.Sprintf("profile %s can not be told to overlap %s", profile.Name, recipe.Overlap)
 	case ReasonRouted:
 		switch {

@@ -74,22 +74,23 @@ func overlapped(a, b float64) float64 {
 
 // A unitContext is what the units of a case share.
 type unitContext struct {
-	m      *Machine
-	x      *Setting
-	r      *Recipe
-	stack  *Stack
-	tokens float64 // of a micro-batch on one context-parallel rank
-	local  float64 // of those, on one rank of the sequence-parallel region
-	bytes  float64 // an activation value
-	passes *passes
-	early  float64 // factor of quantisation
-	tp     group
-	cp     group
-	ep     group
-	shard  group   // over which ZeRO-3 cuts weights
-	again  float64 // the part of the layers that full recompute runs again
-	routed Routed
-	stops  bool // full recompute ends with the last tensor that backward wants
+	m       *Machine
+	x       *Setting
+	r       *Recipe
+	profile *Profile
+	stack   *Stack
+	tokens  float64 // of a micro-batch on one context-parallel rank
+	local   float64 // of those, on one rank of the sequence-parallel region
+	bytes   float64 // an activation value
+	passes  *passes
+	early   float64 // factor of quantisation
+	tp      group
+	cp      group
+	ep      group
+	shard   group   // over which ZeRO-3 cuts weights
+	again   float64 // the part of the layers that full recompute runs again
+	routed  Routed
+	stops   bool // full recompute ends with the last tensor that backward wants
 	// PyTorch's own context parallelism, and attention that takes grouped heads.
 	torchRing, grouped bool
 	// ownSoftmax says that unfused attention runs Megatron's code.
@@ -98,7 +99,7 @@ type unitContext struct {
 
 func (c *Compiled) unitContext(x *Setting, m *Machine) unitContext {
 	p := &x.Plan
-	u := unitContext{m: m, x: x, r: &c.Ledger.Recipe, stack: &m.Calibration.Stacks[c.Ledger.stack()]}
+	u := unitContext{m: m, x: x, r: &c.Ledger.Recipe, profile: c.Ledger.Profile, stack: &m.Calibration.Stacks[c.Ledger.stack()]}
 	u.passes, u.early = &fusedPasses, 1
 	if c.Ledger.Profile.EarlyCasts {
 		u.early = m.Calibration.EarlyCasts
@@ -232,7 +233,7 @@ func (u *unitContext) gatheredWidths() [2]float64 {
 // gathers and two scatters, so that half and three quarters of both directions are left.
 func (u *unitContext) tpExposed() float64 {
 	switch {
-	case u.r.Overlap.behind(OverlapTP) || !u.stack.Overlaps:
+	case u.r.Overlap.behind(OverlapTP, u.profile) || !u.stack.Overlaps:
 		return u.stack.TPExposed
 	case u.x.Plan.SP:
 		return 0.75

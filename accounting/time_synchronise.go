@@ -31,11 +31,10 @@ func (c *Compiled) synchronise(u *unitContext, dense, expert float64, slow *stag
 	if c.Ledger.Profile.Broadcasts { // after the update, before the next forward
 		return exposed(reduce, slow.backward) + gather, again
 	}
-	overlap := u.r.Overlap
 	switch {
-	case c.Ledger.Profile.ReducesLast && p.ZeRO <= 1, !overlap.behind(OverlapGradReduce):
+	case c.Ledger.Profile.ReducesLast && p.ZeRO <= 1, !u.r.Overlap.behind(OverlapGradReduce, u.profile):
 		return reduce + gather, again
-	case !overlap.behind(OverlapParamGather):
+	case !u.r.Overlap.behind(OverlapParamGather, u.profile):
 		return exposed(reduce, slow.backward) + gather, again
 	}
 	return exposed(reduce+gather, slow.backward), again
@@ -53,7 +52,7 @@ func (c *Compiled) gradients(u *unitContext, g group, elements float64) (reduce,
 	shard := group{g.size / copies, g.stride}
 	// Megatron-Core's bucket: 40 million values, or a million a rank.
 	buckets := math.Ceil(elements / math.Max(40e6, 1e6*float64(g.size)))
-	if !u.r.Overlap.behind(OverlapGradReduce) {
+	if !u.r.Overlap.behind(OverlapGradReduce, u.profile) {
 		buckets = 1 // nothing to hide: bucket_size = None
 	}
 	if c.Ledger.Profile.Broadcasts {
