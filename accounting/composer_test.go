@@ -31,6 +31,16 @@ func TestComposer(t *testing.T) {
 	whole, _ := run("composer-2023")
 	require.Less(t, early.RecomputeSeconds, 0.8*whole.RecomputeSeconds)
 
+	// It has data parallelism alone, and nothing of torchtitan's choices.
+	for _, other := range []Options{{TP: 2}, {PP: 2}, {CP: 2}, {Overlap: "none"}, {OptimizerInBackward: true}} {
+		other.Model, other.Profile, other.GPUs, other.Context, other.MicroBatch, other.GlobalBatch = o.Model, "composer", 8, 2048, 1, 64
+		c, err := other.Resolve()
+		require.NoError(t, err)
+		k, err := c.Compile()
+		require.NoError(t, err)
+		require.Contains(t, []Reason{ReasonProfilePlan, ReasonProfileOption}, k.Check(&c.Setting.Workload, &c.Setting.Plan, c.Setting.GPUs))
+	}
+
 	// Its fp8 is fsdp-fp8 with the same 16-bit reduction.
 	wide, err := ParsePrecision("fsdp-fp8")
 	require.NoError(t, err)

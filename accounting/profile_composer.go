@@ -17,5 +17,9 @@ func composer(name, summary string, whole bool) Profile {
 	p.Precisions = map[string]string{"fp32": "fsdp-pure", "bf16-mixed": "fsdp-pure", "fsdp-mixed": "fsdp-pure", "fsdp-fp8": "fsdp-fp8-pure"}
 	p.passes = &mptPasses
 	p.EarlyCasts, p.WholeRecompute = true, whole
+	// What is torchtitan's own: Composer knows data parallelism alone
+	// (docs/source/notes/distributed_training.rst) and updates when the step's gradients
+	// are complete (trainer/trainer.py).
+	p.Parallel, p.SP, p.WholeExperts, p.OptimizerInBackward, p.Overlaps = false, false, false, false, 0
 	return p
 }
