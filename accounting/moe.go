@@ -141,7 +141,8 @@ func (c *Compiled) routed(p *Plan, m *Machine) Routed {
 	r.Overlap = r.Overlap || r.Path == RoutedFused || p.Schedule == DualPipe
 	// The dispatchers that send a token once are Megatron-Core's and do not know capacities
 	// (MoEFlexTokenDispatcher).
-	r.AllToAll = r.AllToAll || r.Path == RoutedCapacity || l.stack() != stackMegatron
+	core := l.stack() == stackMegatron || l.stack() == stackMegatronUnfused
+	r.AllToAll = r.AllToAll || r.Path == RoutedCapacity || !core
 	return r
 }
 

@@ -269,3 +269,41 @@ func TestExpertBiasesAndRepeatedPasses(t *testing.T) {
 	require.InEpsilon(t, 36*3*pass, step(model, "bf16-mixed", "graphed", "selective:moe_act").RecomputeSeconds, 1e-9)
 	require.InEpsilon(t, 36*4*pass/4/c.RoutedApart, step(model, "bf16-mixed", "graphed", "selective:layernorm").RecomputeSeconds, 1e-9)
 }
+
+// Which kernel attends says nothing of the dispatcher: Megatron-Core sends a token once
+// beside unfused attention as well.
+func TestDispatcherBesideUnfusedAttention(t *testing.T) {
+	f := func(attention, path string) float64 {
+		out, _ := moeTime(t, "h100-sxm", "bf16-mixed", Options{MoE: path, Attention: attention, EP: 16, DP: 16})
+		return out.EPCommSeconds
+	}
+	require.InEpsilon(t, f("flash", "dropless+alltoall")/f("flash", "dropless"), f("unfused", "dropless+alltoall")/f("unfused", "dropless"), 1e-9)
+}
+
+// Sending every copy of a token is never faster than sending it once to each rank that
+// holds some of its experts.
+func TestCopiesAreNeverFaster(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		ep := rapid.SampledFrom([]int64{1, 2, 8, 16, 64}).Draw(rt, "ep")
+		o := Options{
+			Profile:   rapid.SampledFrom([]string{"megatron", "megatron-2025", "megatron-2024", "fsdp2"}).Draw(rt, "profile"),
+			Attention: rapid.SampledFrom([]string{"flash", "unfused"}).Draw(rt, "attention"),
+			EP:        ep, DP: 64, MicroBatch: rapid.Int64Range(1, 4).Draw(rt, "micro"), Context: 4096, GlobalBatch: 1024,
+		}
+		gpu, recipe := "h100-sxm", rapid.SampledFrom([]string{"bf16-mixed", "fp8-mixed"}).Draw(rt, "recipe")
+		if rapid.Bool().Draw(rt, "blackwell") {
+			gpu, recipe = "gb200", "mxfp8-mixed"
+		}
+		if o.Profile == "fsdp2" {
+			recipe = "fsdp-mixed"
+		}
+		step := func(path string) float64 {
+			o := o
+			o.MoE = path
+			out, _ := moeTime(t, gpu, recipe, o)
+			return out.StepSeconds
+		}
+		path := rapid.SampledFrom([]string{"dropless", "graphed"}).Draw(rt, "path")
+		require.GreaterOrEqual(rt, step(path+"+alltoall")*(1+1e-12), step(path))
+	})
+}

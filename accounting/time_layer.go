@@ -397,7 +397,7 @@ func (u *unitContext) norms(l *arch.Layer, d float64, f, b *passTime) {
 		backward += float64(nb)
 	}
 	if u.r.recomputes(LayerNorms) {
-		u.once(b, u.local*d, forward-u.passes.residual[0])
+		u.once(b, u.local*d, forward-float64(wide*u.passes.residual[0]))
 	}
 	u.stream(f, u.local*d, forward)
 	u.stream(b, u.local*d, backward)
