@@ -7,9 +7,11 @@ package accounting
 // reads the 16-bit gradient and reads and writes an fp32 one
 // (deepspeed/runtime/bf16_optimizer.py, update_hp_grads). With gradients sharded each rank
 // adds its shard, of which little is left. Megatron-LM of 2021 had such a pass as well,
-// but its profile stands for later releases too and is not charged.
-func (u *unitContext) accumulate(profile *Profile, gradients float64) float64 {
-	if !profile.Accumulates || u.x.Plan.ZeRO >= 2 {
+// but its profile stands for later releases too and is not charged. Under torch.amp the
+// product makes a gradient of 16 bits, which can not be added to an fp32 one before it is
+// widened: that takes the pass in every framework.
+func (u *unitContext) accumulate(gradients float64) float64 {
+	if !(u.profile.Accumulates || u.r.Precision.Autocast) || u.x.Plan.ZeRO >= 2 {
 		return 0
 	}
 	r := &u.r.Precision
