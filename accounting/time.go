@@ -99,7 +99,7 @@ func (c *Compiled) stageTime(u *unitContext, s *unitSlot, q int64, parts *passTi
 		}
 		c.addUnit(u, s, len(c.sections)-1, 1, &t, parts)
 	}
-	t.accumulate = u.accumulate(t.dense+t.expert)
+	t.accumulate = u.accumulate(t.dense + t.expert)
 	return t
 }
 

@@ -28,11 +28,11 @@ func (c *Compiled) synchronise(u *unitContext, dense, expert float64, slow *stag
 	if p.ZeRO == 2 {
 		again = exposed(reduce, slow.both)
 	}
-	if c.Ledger.Profile.Broadcasts { // after the update, before the next forward
+	if u.profile.Broadcasts { // after the update, before the next forward
 		return exposed(reduce, slow.backward) + gather, again
 	}
 	switch {
-	case c.Ledger.Profile.ReducesLast && p.ZeRO <= 1, !u.r.Overlap.behind(OverlapGradReduce, u.profile):
+	case u.profile.ReducesLast && p.ZeRO <= 1, !u.r.Overlap.behind(OverlapGradReduce, u.profile):
 		return reduce + gather, again
 	case !u.r.Overlap.behind(OverlapParamGather, u.profile):
 		return exposed(reduce, slow.backward) + gather, again
@@ -55,13 +55,13 @@ func (c *Compiled) gradients(u *unitContext, g group, elements float64) (reduce,
 	if !u.r.Overlap.behind(OverlapGradReduce, u.profile) {
 		buckets = 1 // nothing to hide: bucket_size = None
 	}
-	if c.Ledger.Profile.Broadcasts {
-		buckets = math.Ceil(elements / float64(c.Ledger.Profile.memory.reduceElements))
+	if u.profile.Broadcasts {
+		buckets = math.Ceil(elements / float64(u.profile.memory.reduceElements))
 	}
 	switch {
 	case p.ZeRO == 0:
 		return buckets * u.m.reduce(g, wire/buckets), 0
-	case c.Ledger.Profile.Broadcasts:
+	case u.profile.Broadcasts:
 		return buckets * u.m.reduce(g, wire/buckets), u.m.broadcast(shard, bytes, math.Min(float64(shard.size), c.tensors()/float64(p.PP)))
 	}
 	reduce, gather = float64(buckets*u.m.gather(shard, wire/buckets)), buckets*u.m.gather(shard, bytes/buckets)
