@@ -307,3 +307,25 @@ func TestCopiesAreNeverFaster(t *testing.T) {
 		require.GreaterOrEqual(rt, step(path+"+alltoall")*(1+1e-12), step(path))
 	})
 }
+
+// Experts that are cut over tensor-parallel ranks gather the copies of tokens that were
+// sent to them and scatter their results (MoEAlltoAllTokenDispatcher of Megatron-Core's
+// transformer/moe/token_dispatcher.py, tp_size > 1): 8 copies in place of the one of a
+// dense feed-forward, beside what attention gathers and scatters.
+func TestCutExpertsGatherCopies(t *testing.T) {
+	model, err := arch.Lookup("qwen3-30b-a3b", arch.Options{})
+	require.NoError(t, err)
+	m := machine(t, "h100-sxm", "bf16-mixed")
+	tp := func(etp int64) float64 {
+		c, err := Options{Model: model, MoE: "dropless", TP: 2, ETP: etp, EP: 4, GPUs: 8, Context: 4096, MicroBatch: 1, GlobalBatch: 4}.Resolve()
+		require.NoError(t, err)
+		k, err := c.Compile()
+		require.NoError(t, err)
+		u := k.unitContext(&c.Setting, m)
+		var out unitTime
+		k.layer(&u, k.layers[0], &out)
+		return out.forward.tp
+	}
+	copies := 4096.0 * 8
+	require.InEpsilon(t, 2*m.gather(group{2, 1}, 2*copies*2048)*m.Calibration.Stacks[stackMegatron].TPExposed, tp(2)-tp(1), 1e-9)
+}

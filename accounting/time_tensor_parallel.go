@@ -8,13 +8,14 @@ import "headroom/accounting/arch"
 // again.
 func (u *unitContext) layerTensorParallel(l *arch.Layer, d float64, f, b *passTime) (gathers float64) {
 	times := 2.0
-	if l.Parallel || l.MoE != nil && u.x.Plan.ETP == 1 {
+	if l.Parallel || l.MoE != nil { // experts gather what is sent to them, if they are cut
 		times = 1
 	}
 	bytes := u.gatheredWidths()
-	f.tp = float64(times * u.tpExposed() * u.tensorParallel(d, bytes[0]))
-	b.tp = float64(times * u.tpExposed() * u.tensorParallel(d, bytes[1]))
-	gathers = float64(f.tp / 2) // with sequence parallelism and in 16 bits
+	forward, backward := float64(times*u.tpExposed()*u.tensorParallel(d, bytes[0])), float64(times*u.tpExposed()*u.tensorParallel(d, bytes[1]))
+	f.tp += forward
+	b.tp += backward
+	gathers = float64(forward / 2) // with sequence parallelism and in 16 bits
 	if u.r.Overlap&OverlapTP != 0 && u.stack.Operations && u.x.Plan.SP {
 		forward, backward, again := u.asyncTensorParallel(l, d, gathers/times)
 		f.tp -= forward
