@@ -94,10 +94,25 @@ func (m *Machine) efficiency() *Efficiency { return &m.Calibration.Architectures
 // of s tokens and heads of width dims. Narrow heads leave the units waiting for
 // the softmax, whose work does not shrink with them.
 func (m *Machine) attention(flops, s, dims float64, backward bool) float64 {
+	return m.attentionAs(m.efficiency(), m.Peak16, flops, s, dims, backward)
+}
+
+// earlyAttention is [Machine.attention] of a kernel that knows Ampere's instructions
+// alone, as all of before July 2023. Hopper runs them at Ampere's rate for each clock and
+// unit, half of what its own reach: FlashAttention 2, written so as well, comes to 72 % of
+// an A100's peak and to 35 % of an H100's (Dao 2023 and Shah et al. 2024, abstracts).
+func (m *Machine) earlyAttention(flops, s, dims float64, backward bool) float64 {
+	if m.arch == archHopper {
+		return m.attentionAs(&m.Calibration.Architectures[archAmpere], m.Peak16/2, flops, s, dims, backward)
+	}
+	return m.attention(flops, s, dims, backward)
+}
+
+// attentionAs is [Machine.attention] with the shares of e of a peak.
+func (m *Machine) attentionAs(e *Efficiency, peak, flops, s, dims float64, backward bool) float64 {
 	if flops <= 0 {
 		return 0
 	}
-	e := m.efficiency()
 	share := e.Attention
 	if backward {
 		share, flops = e.AttentionBwd, 2.5*flops
@@ -106,7 +121,7 @@ func (m *Machine) attention(flops, s, dims float64, backward bool) float64 {
 	if dims < 128 {
 		share *= pow(dims/128, m.Calibration.AttentionWidth)
 	}
-	return flops * (1 - m.sparedExponentials(share, dims, backward)) / (m.Peak16 * m.clock() * share)
+	return flops * (1 - m.sparedExponentials(share, dims, backward)) / (peak * m.clock() * share)
 }
 
 // sparedExponentials is the part of the time of fused attention at that share of the peak

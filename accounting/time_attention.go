@@ -68,9 +68,9 @@ func (u *unitContext) fused(work, span float64, a *arch.Attention, backward bool
 	switch u.r.Attention {
 	case Flash1:
 		// Its rate hardly depends on the width of a head (Dao 2023, figures 4 to 6).
-		return u.m.Calibration.Flash1 * u.m.attention(work, span, 128, backward)
+		return u.m.Calibration.Flash1 * u.m.earlyAttention(work, span, 128, backward)
 	case Triton:
-		return tritonPort * u.m.Calibration.Flash1 * u.m.attention(work, span, 128, backward)
+		return tritonPort * u.m.Calibration.Flash1 * u.m.earlyAttention(work, span, 128, backward)
 	}
 	return u.m.attention(work, span, float64(a.HeadDim+a.ValueDim)/2, backward)
 }
