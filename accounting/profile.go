@@ -60,6 +60,8 @@ type Profile struct {
 	// passes is who wrote the operations between matrix products, for their time;
 	// nil = one fused kernel each.
 	passes *passes
+	// narrowPasses stands in its place where products are narrower than 16 bits; nil = the same.
+	narrowPasses *passes
 	// EarlyMoE says that routed feed-forwards run as in recipes before mid-2026 ([Compiled.routed]):
 	// without one kernel for permutation, padding and quantisation, and with the
 	// exchange of tokens less hidden.
@@ -67,6 +69,9 @@ type Profile struct {
 	// EarlyCasts says that products below 16 bits are quantised as in releases before
 	// 2025.
 	EarlyCasts bool
+	// CastsWeights says that each forward of a micro-batch quantises the weights of such
+	// products, not the first of a step alone.
+	CastsWeights bool
 	// WholeRecompute says that full recompute runs a layer to its end, also where the
 	// framework's later releases stop at the last tensor that backward wants.
 	WholeRecompute bool

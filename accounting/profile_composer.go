@@ -1,10 +1,11 @@
 package accounting
 
 // composerProfile is MosaicML's Composer with the MPT of llm-foundry 0.3 on torch 2.1:
-// torch's FSDP under Composer's mixed precision, whose presets DEFAULT and PURE both
-// gather weights and reduce gradients in 16 bits (composer 0.16,
-// trainer/mosaic_fsdp_utils.py, get_mixed_precision: DEFAULT leaves reduce_dtype to
-// torch's FSDP, which then takes param_dtype), and TransformerEngine 0.10 for fp8.
+// torch's FSDP under Composer's mixed precision, and TransformerEngine 0.10 for fp8. Its
+// preset PURE, which llm-foundry's configurations name, gathers weights and reduces
+// gradients in 16 bits: fsdp-pure. DEFAULT does too from 0.13.2 to 0.16.3, where it leaves
+// reduce_dtype to torch's FSDP, which takes param_dtype; since 0.16.4 of October 2023 it
+// reduces in fp32: fsdp-mixed (composer/trainer/mosaic_fsdp_utils.py, get_mixed_precision).
 var composerProfile = composer("composer", "Composer and llm-foundry's MPT on torch FSDP of late 2023: 16-bit reduction, fused loss, train metrics", false)
 
 // composer2023Profile is the same on torch 1.13 and 2.0, whose torch.utils.checkpoint
@@ -14,12 +15,16 @@ var composer2023Profile = composer("composer-2023", "the same before torch 2.1: 
 func composer(name, summary string, whole bool) Profile {
 	p := TorchTitan{RootGathered: true, FusedLoss: true}.Profile(name, summary)
 	p.Precision = "fsdp-pure"
-	p.Precisions = map[string]string{"fp32": "fsdp-pure", "bf16-mixed": "fsdp-pure", "fsdp-mixed": "fsdp-pure", "fsdp-fp8": "fsdp-fp8-pure"}
-	p.passes = &mptPasses
+	p.Precisions = map[string]string{"fp32": "fsdp-pure", "bf16-mixed": "fsdp-pure"}
+	p.passes, p.narrowPasses = &mptPasses, &mptNarrowPasses
 	p.EarlyCasts, p.WholeRecompute = true, whole
 	// What is torchtitan's own: Composer knows data parallelism alone
 	// (docs/source/notes/distributed_training.rst) and updates when the step's gradients
 	// are complete (trainer/trainer.py).
 	p.Parallel, p.SP, p.WholeExperts, p.OptimizerInBackward, p.Overlaps = false, false, false, false, 0
+	// MPT calls te.Linear without is_first_microbatch (llmfoundry/models/layers/ffn.py and
+	// attention.py), which then casts and transposes its weight each time
+	// (TransformerEngine 0.10, pytorch/module/linear.py).
+	p.CastsWeights = true
 	return p
 }

@@ -47,6 +47,11 @@ func (u *unitContext) attention(l *arch.Layer, cs *compiledSection, f, b *passTi
 		u.unfused(a, width, f, b)
 		return
 	}
+	if u.r.Attention == Flash {
+		in, out := u.passes.unpad[0], u.passes.unpad[1]
+		u.stream(f, u.tokens, float64((q+kv)*in)+float64(v*out))
+		u.stream(b, u.tokens, float64((q+kv)*out)+float64(v*in))
+	}
 	work := u.tokens * (float64(width*span) + float64(cs.flops.square/t*float64(u.x.Context)))
 	if u.routed.Path == RoutedFused && l.MoE != nil {
 		work /= u.m.Calibration.AttentionFP8

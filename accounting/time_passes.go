@@ -16,6 +16,9 @@ type passes struct {
 	dropout    [2]float64 // its two dropouts with their masks, beside the additions
 	loss       [2]float64 // a logit
 	bias       float64    // the gradient of a bias: its sum over the tokens, where no product makes it
+	// unpad is what code that takes padding away before FlashAttention passes over queries,
+	// keys and values, and the other way round over the result that it pads again.
+	unpad [2]float64
 }
 
 // fusedPasses are those of one kernel an operation: each input is read and each
@@ -52,11 +55,25 @@ var plainPasses = passes{
 // (csrc/xentropy). Composer then computes its two train metrics, LanguageCrossEntropy
 // and LanguagePerplexity, from the same logits with PyTorch's cross-entropy, under
 // autocast and without a backward (llm-foundry 0.3, models/mpt/modeling_mpt.py;
-// composer/trainer/trainer.py, _eval_train_metrics; composer/metrics/nlp.py).
+// composer/trainer/trainer.py, _eval_train_metrics; composer/metrics/nlp.py). Around
+// FlashAttention it gathers the tokens that are no padding, all of them, and fills zeros
+// with the result (models/layers/attention.py, flash_attn_fn; flash-attn 2.4.2,
+// bert_padding.py: gather, and backward zeros and scatter_); not around its port to Triton.
 var mptPasses = passes{
 	rms: plainPasses.rms, layerNorm: plainPasses.layerNorm, rotation: plainPasses.rotation, gate: plainPasses.gate, activation: plainPasses.activation,
 	residual: plainPasses.residual, dropout: plainPasses.dropout, bias: plainPasses.bias,
-	loss: [2]float64{1 + 2*7, 2},
+	loss: [2]float64{1 + 2*7, 2}, unpad: [2]float64{2, 3},
+}
+
+// mptNarrowPasses are the same under amp_fp8, which is TransformerEngine's context without
+// torch.amp's (composer 0.16 and 0.17, core/precision.py): cross-entropy of the metrics
+// stays in 16 bits, a log-softmax that reads and writes. te.Linear quantises the gradient
+// of its output and sums it for the bias in one kernel (TransformerEngine 0.10,
+// pytorch/module/base.py, grad_output_preprocess).
+var mptNarrowPasses = passes{
+	rms: plainPasses.rms, layerNorm: plainPasses.layerNorm, rotation: plainPasses.rotation, gate: plainPasses.gate, activation: plainPasses.activation,
+	residual: plainPasses.residual, dropout: plainPasses.dropout,
+	loss: [2]float64{1 + 2*2, 2}, unpad: [2]float64{2, 3},
 }
 
 // megatronPasses are those of Megatron-Core without --cross-entropy-loss-fusion, whose
@@ -107,7 +124,7 @@ func (u *unitContext) activationPasses(gated bool) *[2]float64 {
 func (u *unitContext) activation(f, b *passTime, values float64, gated bool) {
 	n := u.activationPasses(gated)
 	times := 1.0
-	if !gated && u.passes != &plainPasses && u.passes != &mptPasses { // fused with the addition of an fp32 bias
+	if !gated && u.passes != &plainPasses && u.passes != &mptPasses && u.passes != &mptNarrowPasses { // fused with the addition of an fp32 bias
 		times = u.wide()
 	}
 	u.stream(f, values, times*n[0])

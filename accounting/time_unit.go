@@ -103,6 +103,9 @@ func (c *Compiled) unitContext(x *Setting, m *Machine) unitContext {
 	if x := u.profile.passes; x != nil && !u.r.Compile {
 		u.passes = x
 	}
+	if x := u.profile.narrowPasses; x != nil && !u.r.Compile && m.Format >= FormatFP8 {
+		u.passes = x
+	}
 	u.tokens = float64(x.MicroBatch*x.Context) / float64(p.CP)
 	u.local = u.tokens
 	if p.SP {
@@ -131,6 +134,9 @@ func (u *unitContext) linear(f, b *passTime, rows, n, k float64, narrow bool) {
 		cast := u.m.Calibration.Cast[u.m.Format] * u.early / u.m.stream()
 		f.elementwise += float64(cast * rows * k)
 		b.elementwise += float64(cast * rows * n)
+		if u.profile.CastsWeights {
+			f.elementwise += u.m.Calibration.Cast[u.m.Format] * n * k / u.m.stream()
+		}
 	}
 }
 
