@@ -28,19 +28,32 @@ func TestNotes(t *testing.T) {
 	require.Equal(t, "fsdp2", fsdp(""))
 
 	const pure, amp = "precision field 'bf16'; MP mode PURE; cpu_offload=False", "precision field 'amp_bf16'; MP mode DEFAULT; cpu_offload=False"
-	composer := func(gpu, notes string) (string, string) {
-		m := Measurement{Source: "mosaicml/llm-foundry", GPU: gpu, Notes: notes, Attention: "flash"}
-		return m.composer(), m.attention(m.source(), func(string, ...any) {})
+	composer := func(model, gpu string, gpus int64, precision, notes string) []string {
+		m := Measurement{Source: "mosaicml/llm-foundry", Model: model, GPU: gpu, GPUs: gpus, Precision: precision, Notes: notes, Attention: "flash", Context: 2048, MicroBatch: 8, Batch: 8 * gpus, DP: gpus, TP: 1, PP: 1, Layers: 24, Hidden: 2048, Heads: 16, FFN: 8192, Vocab: 50368}
+		trial, err := m.Trial()
+		require.NoError(t, err)
+		return []string{trial.Options.Profile, trial.Options.Attention, trial.Options.Recipe}
 	}
-	for _, c := range []struct{ gpu, notes, profile, attention string }{
-		{"A100-40GB", pure, "composer-2023", "triton"},
-		{"A100-80GB", amp, "composer", "triton"},
-		{"H100-80GB", amp, "composer", "triton"},
-		{"H100-80GB", pure, "composer", "flash"},
+	for _, c := range []struct {
+		model, gpu         string
+		gpus               int64
+		precision, notes   string
+		profile, attention string
+		recipe             string
+	}{
+		{"MPT-1b", "A100-40GB", 8, "bf16", pure, "composer-2023", "triton", "fsdp-pure"},
+		{"MPT-1b", "A100-40GB", 128, "bf16", pure, "composer-2023", "triton", "fsdp-pure"},
+		{"MPT-1b", "A100-80GB", 8, "bf16", amp, "composer", "triton", "fsdp-mixed"},
+		{"MPT-1b", "H100-80GB", 64, "bf16", amp, "composer", "triton", "fsdp-mixed"},
+		{"MPT-1b", "H100-80GB", 64, "fp8", amp, "composer", "triton", "fsdp-fp8"},
+		{"MPT-1b", "H100-80GB", 8, "bf16", pure, "composer", "triton", "fsdp-pure"},
+		{"MPT-1b", "H100-80GB", 8, "fp8", pure, "composer", "triton", "fsdp-fp8-pure"},
+		{"MPT-1b", "H100-80GB", 128, "bf16", amp, "composer", "flash", "fsdp-mixed"},
+		{"MPT-13b", "H100-80GB", 512, "bf16", amp, "composer", "triton", "fsdp-mixed"},
+		{"MPT-30b", "H100-80GB", 256, "bf16", amp, "composer", "triton", "fsdp-mixed"},
+		{"MPT-70b", "H100-80GB", 256, "bf16", pure, "composer", "flash", "fsdp-pure"},
 	} {
-		profile, attention := composer(c.gpu, c.notes)
-		require.Equal(t, c.profile, profile, c.gpu+c.notes)
-		require.Equal(t, c.attention, attention, c.gpu+c.notes)
+		require.Equal(t, []string{c.profile, c.attention, c.recipe}, composer(c.model, c.gpu, c.gpus, c.precision, c.notes), c.model+c.gpu+c.notes)
 	}
 	fp8 := Measurement{Source: "mosaicml/llm-foundry", Precision: "fp8"}
 	require.False(t, fp8.compiled()) // TransformerEngine's

@@ -102,9 +102,10 @@ var grad16 = map[string]string{"bf16": "bf16-mixed-grad16", "fp8": "fp8-mixed-gr
 // sources is searched in order; the last one stands for everything else.
 var sources = []Source{
 	{
-		// scripts/train/benchmarking/submit_benchmarks.py: attn_impl triton.
-		Name: "llm-foundry", match: []string{"llm-foundry"}, Profile: "composer", Sharded: true, Memory: Reserved, Convention: accounting.FullSquare, Fused: "triton",
-		Recipe: map[string]string{"bf16": "fsdp-pure", "fp8": "fsdp-fp8-pure"},
+		// scripts/train/benchmarking/submit_benchmarks.py: attn_impl triton; since October
+		// 2023 it leaves Composer's mixed_precision at DEFAULT.
+		Name: "llm-foundry", match: []string{"llm-foundry"}, Profile: "composer", Sharded: true, Memory: Reserved, Convention: accounting.FullSquare,
+		Recipe: map[string]string{"bf16": "fsdp-mixed", "fp8": "fsdp-fp8"},
 	},
 	{Name: "torchtitan", match: []string{"torchtitan"}, Profile: "fsdp2", Sharded: true, Memory: Reserved, Convention: accounting.FullSquare},
 	{

@@ -102,6 +102,9 @@ func (m *Measurement) Trial() (*Trial, error) {
 	if r, ok := s.Recipe[m.Precision]; ok && (s.Profile != "" || o.Profile == "torch-eager") {
 		o.Recipe = r
 	}
+	if o.Profile == "composer" && pure16(m) {
+		o.Recipe = cmp.Or(map[string]string{"fsdp-mixed": "fsdp-pure", "fsdp-fp8": "fsdp-fp8-pure"}[o.Recipe], o.Recipe)
+	}
 	if t.Network = m.network(); t.Network > 0 {
 		assume("the network is the one its notes name: %g Gbit/s a GPU", t.Network*8e-9)
 	}
@@ -189,10 +192,10 @@ func (m *Measurement) fsdp() string {
 }
 
 // composer is the profile of Composer at the time of the run. Of llm-foundry's tables
-// those of A100 in pure 16 bits are the first, of spring 2023 on torch 1.13; those under
-// autocast came in autumn on torch 2.1, and in pure 16 bits again in January 2024, all of
-// H100, which torch 1.13 does not know (scripts/train/benchmarking: the images of
-// submit_benchmarks.py and sweep.sh, and sweep.py).
+// those of A100 in pure 16 bits are the first, of spring 2023 on torch 1.13, whose script
+// asks for mixed_precision PURE; those under DEFAULT came in October on torch 2.1, and all
+// of H100, which torch 1.13 does not know (scripts/train/benchmarking: the images of
+// submit_benchmarks.py and sweep.sh).
 func (m *Measurement) composer() string {
 	if pure16(m) && !strings.HasPrefix(m.GPU, "H") {
 		return "composer-2023"
@@ -202,6 +205,18 @@ func (m *Measurement) composer() string {
 
 // pure16 says that Composer's FSDP ran in pure 16 bits.
 func pure16(m *Measurement) bool { return strings.Contains(m.Notes, "MP mode PURE") }
+
+// composerAttention is the kernel of MPT's attention: triton, the default of
+// submit_benchmarks.py, but for the sweep over 128 to 512 H100 of January 2024, which has
+// FlashAttention 2 for all models except those of 13 and 30 billion parameters
+// (scripts/train/benchmarking/sweep.py, and flash-attn 2.4.2 in setup.py). Its A100 are of
+// the first tables, however many.
+func (m *Measurement) composerAttention() string {
+	if m.GPUs >= 128 && strings.HasPrefix(m.GPU, "H") && !strings.HasSuffix(m.Model, "-13b") && !strings.HasSuffix(m.Model, "-30b") {
+		return "flash"
+	}
+	return "triton"
+}
 
 // fasterMoE is the first release of NVIDIA's containers whose routed layers are
 // those of profile megatron; earlier ones are megatron-2025's.
@@ -350,8 +365,8 @@ func optimizer(name string, assume func(string, ...any)) string {
 
 func (m *Measurement) attention(s *Source, assume func(string, ...any)) string {
 	fused := cmp.Or(s.Fused, "flash")
-	if fused == "triton" && pure16(m) && m.composer() == "composer" {
-		fused = "flash" // FlashAttention 2 by then (sweep.py)
+	if s.Profile == "composer" {
+		fused = m.composerAttention()
 	}
 	switch m.Attention {
 	case "flash":
