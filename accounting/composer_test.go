@@ -96,3 +96,17 @@ func TestComposerPadding(t *testing.T) {
 	require.InEpsilon(t, 24*20*pass, run("composer", "flash")-run("composer", "triton"), 1e-6)
 	require.InEpsilon(t, run("fsdp2", "triton"), run("fsdp2", "flash"), 1e-9)
 }
+
+// What te.Linear keeps of a layer in fp8, against nn.Linear: inputs in one byte in place of
+// two, of d each before queries and the feed-forward and of 4d before its last product, that
+// of attention's result beside it; and the weights transposed, 12d² bytes whole.
+func TestComposerFP8Memory(t *testing.T) {
+	run := func(recipe, recompute string) Memory {
+		_, m := runOf(t, Options{Model: mptLike(t, true), GPUs: 8, Attention: "triton", Recompute: recompute, Profile: "composer", Recipe: recipe, Context: 2048, MicroBatch: 8, GlobalBatch: 64}, "h100-sxm")
+		return m
+	}
+	const tokens, d = 8 * 2048, 2048
+	wide, narrow := run("fsdp-pure", "none"), run("fsdp-fp8-pure", "none")
+	require.EqualValues(t, 24*(12*d*d-tokens*d*(1+1+4-1)), narrow.ActivationsBytes-wide.ActivationsBytes)
+	require.Equal(t, run("fsdp-pure", "full").ActivationsBytes, run("fsdp-fp8-pure", "full").ActivationsBytes)
+}

@@ -1,5 +1,7 @@
 package accounting
 
+import "headroom/accounting/arch"
+
 // composerProfile is MosaicML's Composer with the MPT of llm-foundry 0.3 on torch 2.1:
 // torch's FSDP under Composer's mixed precision, and TransformerEngine 0.10 for fp8. Its
 // preset PURE, which llm-foundry's configurations name, gathers weights and reduces
@@ -13,7 +15,12 @@ var composerProfile = composer("composer", "Composer and llm-foundry's MPT on to
 var composer2023Profile = composer("composer-2023", "the same before torch 2.1: full recompute runs a layer to its end", true)
 
 func composer(name, summary string, whole bool) Profile {
-	p := TorchTitan{RootGathered: true, FusedLoss: true}.Profile(name, summary)
+	titan := TorchTitan{RootGathered: true, FusedLoss: true}
+	p := titan.Profile(name, summary)
+	p.Saved = func(m *arch.Model, r Recipe, s *Section) {
+		titan.saved(m, r, s)
+		s.teLinear(r)
+	}
 	p.Precision = "fsdp-pure"
 	p.Precisions = map[string]string{"fp32": "fsdp-pure", "bf16-mixed": "fsdp-pure"}
 	p.passes, p.narrowPasses = &mptPasses, &mptNarrowPasses
@@ -27,4 +34,39 @@ func composer(name, summary string, whole bool) Profile {
 	// (TransformerEngine 0.10, pytorch/module/linear.py).
 	p.CastsWeights = true
 	return p
+}
+
+// teLinear makes what te.Linear keeps in fp8 of what nn.Linear does: the transposed inputs
+// in one byte a value in place of two, that of attention's result beside it, which attention
+// keeps; and the transposed weights, whole though FSDP cuts them, in one byte until their
+// backward (TransformerEngine 0.10, pytorch/module/linear.py: inputmat_t and weight_t_fp8,
+// new in each forward without is_first_microbatch).
+func (s *Section) teLinear(r Recipe) {
+	if s.Layer == nil || !r.Precision.eightBit() || r.Recompute.Mode != RecomputeNone {
+		return
+	}
+	const source = "transformer_engine/pytorch/module/linear.py"
+	for i := range s.Components {
+		c := &s.Components[i]
+		if c.Group == GroupNorm || c.Group == GroupRouter {
+			continue
+		}
+		for j := range c.Saved {
+			t := &c.Saved[j]
+			switch {
+			case t.Name != "input" || t.DType != BF16:
+			case c.Name == "out":
+				again := *t
+				again.Name, again.DType, again.Source = "input_transposed", FP8, source
+				c.Saved = append(c.Saved, again)
+			default:
+				t.DType, t.Source = FP8, source
+			}
+		}
+		for _, w := range c.Weights {
+			if w.Uses != nil {
+				c.Saved = append(c.Saved, Tensor{Name: w.Name + "_transposed", Shape: w.Shape, DType: FP8, Shard: w.Shard, Copy: true, Source: source})
+			}
+		}
+	}
 }
