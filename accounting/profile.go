@@ -53,7 +53,8 @@ type Profile struct {
 	WholeExperts bool
 	// Predicts says that it can train layers of multi-token prediction.
 	Predicts bool
-	// Overlaps is what of the communication it can be told to overlap, or not to.
+	// Overlaps is what of the communication it can be told to overlap, or not to; all else
+	// runs as it always does there.
 	Overlaps Overlap
 	// PEFT says that adapters are those of Hugging Face peft.
 	PEFT bool

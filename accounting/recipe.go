@@ -142,8 +142,8 @@ type AttentionKernel uint8
 const (
 	Flash   AttentionKernel = iota // fused: the scores never reach memory
 	Unfused                        // scores, softmax and its copies are stored
-	Flash1                         // fused as before July 2023 (FlashAttention 1): as flash, but slower
-	Triton                         // its port to Triton (HazyResearch's flash_attn_triton.py), of the same time
+	Flash1                         // FlashAttention 1, before July 2023: the memory of flash, but slower
+	Triton                         // the port of Flash1 to Triton (HazyResearch's flash_attn_triton.py): a little faster
 )
 
 // AttentionNames lists the attention kernels.

@@ -38,7 +38,7 @@ type Row struct {
 	Recompute    string  `parquet:"recompute,dict" unit:"name" doc:"activation recomputation: none, selective (with its modules), full (with its method and layers) or every:N"`
 	Attention    string  `parquet:"attention,dict" unit:"name" doc:"attention kernel"`
 	Loss         string  `parquet:"loss,dict" unit:"name" doc:"loss kernel"`
-	MoE          string  `parquet:"moe,dict" unit:"name" doc:"how routed layers run: auto (as NVIDIA's recipes for the profile and accelerator), dropless, capacity, graphed or fused, with +overlap where the exchange of tokens runs beside computation"`
+	MoE          string  `parquet:"moe,dict" unit:"name" doc:"how routed layers run: auto (as NVIDIA's recipes for the profile and accelerator), dropless, capacity, graphed or fused, with +overlap where the exchange of tokens runs beside computation and +alltoall where each copy of a token is sent apart"`
 	MTP          int32   `parquet:"mtp_num_layers,dict" unit:"layers" doc:"trained layers that predict a further token (multi-token prediction)"`
 	Overlap      string  `parquet:"overlap,dict" unit:"name" doc:"communication that runs behind computation: auto (as the framework's recipes), none, or tp, grad-reduce and param-gather"`
 	Trainable    string  `parquet:"trainable,dict" unit:"name" doc:"which parameters are trained: all, lora:RANK:TARGETS (with :dropout before the adapters) or freeze:PARTS"`

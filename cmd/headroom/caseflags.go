@@ -122,7 +122,7 @@ func (f *caseFlags) options(s *state, cmd *cobra.Command) (accounting.Options, e
 		if err != nil {
 			return o, misuse(err, "headroom gpus lists the accelerators")
 		}
-		if f.network != 0 {
+		if given("network") {
 			if found.Accelerator.NICBytesPerSecond, err = networkShare(f.network); err != nil {
 				return o, err
 			}
