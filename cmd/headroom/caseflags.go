@@ -129,6 +129,8 @@ func (f *caseFlags) options(s *state, cmd *cobra.Command) (accounting.Options, e
 		}
 		f.useDevice(found)
 		o.UsableBytes = f.device.UsableBytes
+	} else if given("network") {
+		return o, usage("name it with --gpu", "--network is the share of an accelerator, and which one was not said")
 	}
 	return o, nil
 }
