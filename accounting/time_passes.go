@@ -124,7 +124,7 @@ func (u *unitContext) activationPasses(gated bool) *[2]float64 {
 func (u *unitContext) activation(f, b *passTime, values float64, gated bool) {
 	n := u.activationPasses(gated)
 	times := 1.0
-	if !gated && u.passes != &plainPasses && u.passes != &mptPasses && u.passes != &mptNarrowPasses { // fused with the addition of an fp32 bias
+	if !gated && u.passes.bias == 0 { // fused with the addition of an fp32 bias
 		times = u.wide()
 	}
 	u.stream(f, values, times*n[0])
