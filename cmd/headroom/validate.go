@@ -207,19 +207,20 @@ func (s *state) printOrders(all []validate.Order) {
 	}
 	s.heading("Order within a model")
 	t := table("family", "model", ">runs", ">largest / smallest", ">rank", ">of a perfect prediction")
-	var rank, perfect []float64
+	var ranks []float64
 	reached := 0
 	for _, o := range all {
 		t.add(o.Family, o.Model, thousands(int64(o.Rows)), fmt.Sprintf("%.2f", o.Spread), fmt.Sprintf("%.3f", o.Rank), fmt.Sprintf("%.3f", o.Perfect))
-		rank, perfect = append(rank, o.Rank), append(perfect, o.Perfect)
+		ranks = append(ranks, o.Rank)
 		if o.Rank >= ordered {
 			reached++
 		}
 	}
 	t.write(s.Stdout, "  ", s.bold)
-	slices.Sort(rank)
+	slices.Sort(ranks)
+	rank, perfect := validate.MeanRank(all)
 	fmt.Fprintf(s.Stdout, "  rank correlation: mean %.3f, median %.3f, %d of %d models at %g or more; of a prediction without error,\n  were each run measured once and repeatable to 2 %%: mean %.3f\n",
-		stat.Mean(rank, nil), stat.Quantile(0.5, stat.LinInterp, rank, nil), reached, len(all), ordered, stat.Mean(perfect, nil))
+		rank, stat.Quantile(0.5, stat.LinInterp, ranks, nil), reached, len(all), ordered, perfect)
 }
 
 func (s *state) printMeasurements(rows []validate.Row) {

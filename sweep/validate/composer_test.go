@@ -1,7 +1,6 @@
 package validate
 
 import (
-	"os"
 	"strings"
 	"testing"
 
@@ -12,12 +11,7 @@ import (
 // micro-batches and GPUs of scripts/train/benchmarking: all fit, all are predicted, and
 // behave as the GPU does.
 func TestComposerOnHopper(t *testing.T) {
-	f, err := os.Open("testdata/unseen.csv")
-	require.NoError(t, err)
-	defer f.Close()
-	rows, bad, err := Read("unseen.csv", f)
-	require.NoError(t, err)
-	require.Empty(t, bad)
+	rows := unseen(t)
 	type key struct {
 		model, precision, notes string
 		gpus, context           int64

@@ -58,6 +58,15 @@ func orders(rows []Row, want func(metric string) bool) []Order {
 	return out
 }
 
+// MeanRank is the mean rank correlation over models, and that of a perfect prediction.
+func MeanRank(orders []Order) (rank, perfect float64) {
+	for i := range orders {
+		rank += orders[i].Rank / float64(len(orders))
+		perfect += orders[i].Perfect / float64(len(orders))
+	}
+	return rank, perfect
+}
+
 // perfect is [Order.Perfect] of some runs. The draws are the same each time.
 func perfect(rows []*Row) float64 {
 	rng := rand.New(rand.NewPCG(1, 2))

@@ -170,8 +170,8 @@ func timeAccuracy(r *Report, held *Holdout) string {
 	if held != nil {
 		line("")
 		line("The mean over families, models and GPUs is %s as fitted and %s held out; one constant efficiency for all runs would err by %s.", share(r.Time.MacroMedian), share(held.Unseen.MacroMedian), share(r.Baseline.MacroMedian))
-		rank, perfect := meanRank(r.Time.Orders)
-		unseenRank, _ := meanRank(held.Unseen.Orders)
+		rank, perfect := MeanRank(r.Time.Orders)
+		unseenRank, _ := MeanRank(held.Unseen.Orders)
 		line("The rank correlation within the %d models of four and more runs is %.3f in the mean as fitted and %.3f held out; a prediction without error would reach %.3f if runs repeated to 2 %%.", len(r.Time.Orders), rank, unseenRank, perfect)
 		line("The error bars hold %.0f %% of the runs held out; they are made to hold 80 %%.", 100*held.Coverage)
 		line("Errors and bias are of the step time; rank is Spearman's correlation within a model. The worst of the families held out, where they are further off than %.0f %%:", 100*farOffTime)
@@ -181,15 +181,6 @@ func timeAccuracy(r *Report, held *Holdout) string {
 		}
 	}
 	return b.String()
-}
-
-// meanRank is the mean rank correlation within a model, and that of a perfect prediction.
-func meanRank(orders []Order) (rank, perfect float64) {
-	for _, o := range orders {
-		rank += o.Rank / float64(len(orders))
-		perfect += o.Perfect / float64(len(orders))
-	}
-	return rank, perfect
 }
 
 // merged puts the metrics of a family together, weighed by their runs.

@@ -11,17 +11,24 @@ import (
 	"headroom/accounting"
 )
 
-// The rows of testdata/unseen.csv are in the manner of publications and models that
-// the embedded table has none of, with layouts as their launch scripts have. Nothing
-// in them is measured: 1 stands where a source has a figure. Each is predicted by the
-// rules, with what had to be assumed said, or skipped for a reason.
-func TestUnseen(t *testing.T) {
+// unseen are the rows of testdata/unseen.csv.
+func unseen(t *testing.T) []Measurement {
+	t.Helper()
 	f, err := os.Open("testdata/unseen.csv")
 	require.NoError(t, err)
 	defer f.Close()
 	rows, bad, err := Read("unseen.csv", f)
 	require.NoError(t, err)
 	require.Empty(t, bad)
+	return rows
+}
+
+// The rows of testdata/unseen.csv are in the manner of publications and models that
+// the embedded table has none of, with layouts as their launch scripts have. Nothing
+// in them is measured: 1 stands where a source has a figure. Each is predicted by the
+// rules, with what had to be assumed said, or skipped for a reason.
+func TestUnseen(t *testing.T) {
+	rows := unseen(t)
 	report := Run(rows, nil)
 	byID := map[string][]Row{}
 	for _, r := range report.Rows {
