@@ -150,7 +150,7 @@ func (c *Cost) pay(why string, assumedNetwork float64) error {
 		}
 	}
 	if net, known := c.Price.NetworkBytesPerSecond.Get(); known && c.Instances > 1 && net < 0.99*assumedNetwork {
-		c.Notes = append(c.Notes, fmt.Sprintf("the instance's network is %.4g Gbit/s a GPU, and the time was told with %.4g: it is too short", net*8e-9, assumedNetwork*8e-9))
+		c.Notes = append(c.Notes, fmt.Sprintf("the instance's network is %.4g Gbit/s a GPU, and the time was told with %.4g: it is too short", net/hardware.BytesPerGbit, assumedNetwork/hardware.BytesPerGbit))
 	}
 	return nil
 }

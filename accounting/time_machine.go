@@ -152,7 +152,7 @@ func NewMachine(a hardware.Accelerator, p *Precision, network float64) (*Machine
 		m.NetworkRate = nic
 	default:
 		m.NetworkRate = min(pcie, assumedNIC)
-		note("the network of %s is not in the catalog: %g Gbit/s an accelerator are assumed", a.Slug, m.NetworkRate*8e-9)
+		note("the network of %s is not in the catalog: %g Gbit/s an accelerator are assumed", a.Slug, m.NetworkRate/hardware.BytesPerGbit)
 	}
 	if !(m.ScaleUpRate > 0) || !(m.PeerRate > 0) || !(m.NetworkRate > 0) || !(m.HostRate > 0) {
 		return nil, fmt.Errorf("%s: a link's rate is zero or negative, so no time can be told", a.Slug)

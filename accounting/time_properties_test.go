@@ -48,7 +48,7 @@ func TestTimeOfAnyCase(t *testing.T) {
 		}
 		possible++
 		step := func(gbits float64) (out Time) {
-			m, err := NewMachine(h100, &c.Recipe.Precision, gbits*1e9/8)
+			m, err := NewMachine(h100, &c.Recipe.Precision, gbits*hardware.BytesPerGbit)
 			require.NoError(t, err)
 			k.Time(x, m, &out)
 			return out

@@ -75,7 +75,7 @@ func parseAccelerator(r *row) Accelerator {
 		ScaleUpDomain:             r.count("scale_up_domain_size"),
 		PCIeGeneration:            r.count("pcie_gen"),
 		PCIeBytesPerSecond:        scaled(r.number("pcie_gb_s_unidirectional"), giga),
-		NICBytesPerSecond:         scaled(r.numberOrZero("nic_gbit_s_per_gpu"), giga/8),
+		NICBytesPerSecond:         scaled(r.numberOrZero("nic_gbit_s_per_gpu"), BytesPerGbit),
 		TDPWatts:                  r.number("tdp_w"),
 		GPUsPerNode:               r.count("gpus_per_node"),
 

@@ -57,7 +57,7 @@ var measurementUnits = map[string]struct {
 }{
 	"TFLOPS": {"FLOP/s", tera},
 	"GB/s":   {"B/s", giga},
-	"Gb/s":   {"B/s", giga / 8},
+	"Gb/s":   {"B/s", BytesPerGbit},
 }
 
 // measurementFormats are the sources' words for number formats.

@@ -84,7 +84,7 @@ func (p *Price) readNotes() {
 		switch {
 		case len(w) == 4 && w[0] == "node" && w[1] == "network" && w[3] == "Gb/s":
 			if x, err := strconv.ParseFloat(w[2], 64); err == nil && x > 0 && x < 1e9 {
-				p.NetworkBytesPerSecond = Known(x * 1e9 / 8 / float64(p.GPUs))
+				p.NetworkBytesPerSecond = Known(x * BytesPerGbit / float64(p.GPUs))
 			}
 		case len(w) == 3 && w[1] == "committed" && w[2] == "use":
 			if years, err := strconv.ParseUint(strings.TrimSuffix(w[0], "y"), 10, 8); err == nil && years > 0 {

@@ -14,6 +14,9 @@ const (
 
 	GB  = 1_000_000_000 // bytes
 	GiB = 1 << 30       // bytes
+
+	// BytesPerGbit is a Gbit, in whose multiples a second networks are sold, in bytes.
+	BytesPerGbit = giga / 8
 )
 
 // reportedMemory is what has been seen of a part's memory in GiB: the total

@@ -95,7 +95,7 @@ func newEngine(s *Study) (*engine, error) {
 				return nil, err
 			}
 			one := a.PerDevice()
-			r := room{name: a.Slug, usable: one.UsableBytes, network: a.NICBytesPerSecond.Or(0) * bitsPerByte / giga, device: a, devices: max(a.Devices, 1)}
+			r := room{name: a.Slug, usable: one.UsableBytes, network: a.NICBytesPerSecond.Or(0) / hardware.BytesPerGbit, device: a, devices: max(a.Devices, 1)}
 			if r.offers, err = s.offers(a.Slug); err != nil {
 				return nil, err
 			}
@@ -105,11 +105,6 @@ func newEngine(s *Study) (*engine, error) {
 	e.wire(networks)
 	return e, nil
 }
-
-const (
-	bitsPerByte = 8
-	giga        = 1e9
-)
 
 // wire puts every accelerator into each network of the study, in Gbit/s an accelerator.
 func (e *engine) wire(networks []int64) {
@@ -121,7 +116,7 @@ func (e *engine) wire(networks []int64) {
 	for _, r := range e.rooms {
 		for _, gbits := range networks {
 			r.network = float64(gbits)
-			r.device.NICBytesPerSecond = hardware.Known(r.network * giga / bitsPerByte)
+			r.device.NICBytesPerSecond = hardware.Known(r.network * hardware.BytesPerGbit)
 			rooms = append(rooms, r)
 		}
 	}

@@ -193,7 +193,7 @@ func (b *specBuilder) models() {
 	})
 	b.derive("network", grids.Int, []string{"accelerator"}, func(args []grids.Value) (grids.Value, error) {
 		a, err := hardware.Lookup(args[0].Text())
-		return grids.IntValue(int64(a.NICBytesPerSecond.Or(0) * bitsPerByte / giga)), err // 0 = not known
+		return grids.IntValue(int64(a.NICBytesPerSecond.Or(0) / hardware.BytesPerGbit)), err // 0 = not known
 	})
 	b.derive("usable_bytes", grids.Int, []string{"accelerator"}, func(args []grids.Value) (grids.Value, error) {
 		a, err := hardware.Lookup(args[0].Text())

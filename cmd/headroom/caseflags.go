@@ -160,7 +160,7 @@ func networkShare(gbits float64) (hardware.Optional[float64], error) {
 	if !(gbits > 0 && gbits <= 1e5) {
 		return hardware.Optional[float64]{}, usage("an H100 node usually has 400 a GPU", "--network %g: write Gbit/s of one GPU, above 0", gbits)
 	}
-	return hardware.Known(gbits * 1e9 / 8), nil
+	return hardware.Known(gbits * hardware.BytesPerGbit), nil
 }
 
 // useDevice takes an accelerator as one rank sees it.

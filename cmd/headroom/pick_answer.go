@@ -24,7 +24,7 @@ func (f *pickFlags) command(cmd *cobra.Command, r *pick.Result) string {
 	words := explainWords(f.run.model, &c)
 	add := func(flag string, value any) { words = append(words, fmt.Sprintf("--%s %v", flag, value)) }
 	if n := r.Winner.Network; n != nil {
-		add("network", strconv.FormatFloat(*n*8e-9, 'g', 6, 64))
+		add("network", strconv.FormatFloat(*n/hardware.BytesPerGbit, 'g', 6, 64))
 	}
 	add("tokens", r.Winner.Cost.Tokens)
 	if p := r.Winner.Cost.Price; p != nil && p.Provider != hardware.UserProvider {

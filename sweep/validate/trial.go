@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"headroom/accounting"
+	"headroom/hardware"
 )
 
 // A Trial is a measurement as a case to evaluate, with what had to be assumed.
@@ -106,7 +107,7 @@ func (m *Measurement) Trial() (*Trial, error) {
 		o.Recipe = cmp.Or(map[string]string{"fsdp-mixed": "fsdp-pure", "fsdp-fp8": "fsdp-fp8-pure"}[o.Recipe], o.Recipe)
 	}
 	if t.Network = m.network(); t.Network > 0 {
-		assume("the network is the one its notes name: %g Gbit/s a GPU", t.Network*8e-9)
+		assume("the network is the one its notes name: %g Gbit/s a GPU", t.Network/hardware.BytesPerGbit)
 	}
 	o.Compile = s.Compile || m.compiled()
 	o.Context = m.Context
@@ -461,5 +462,5 @@ func (m *Measurement) network() float64 {
 	if times, err := strconv.ParseFloat(match[1], 64); err == nil {
 		rate *= times
 	}
-	return rate * 1e9 / 8 / gpusPerNode
+	return rate * hardware.BytesPerGbit / gpusPerNode
 }
