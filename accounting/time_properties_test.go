@@ -21,7 +21,6 @@ func TestTimeOfAnyCase(t *testing.T) {
 	}
 	h100, err := hardware.Lookup("h100-sxm")
 	require.NoError(t, err)
-	possible := 0
 	rapid.Check(t, func(t *rapid.T) {
 		pow := func(name string, most int) int64 { return 1 << rapid.IntRange(0, most).Draw(t, name) }
 		zero := rapid.Int64Range(0, 3).Draw(t, "zero")
@@ -44,9 +43,8 @@ func TestTimeOfAnyCase(t *testing.T) {
 		require.NoError(t, err)
 		x := &c.Setting
 		if k.Check(&x.Workload, &x.Plan, x.GPUs) != OK {
-			return
+			t.Skip("ruled out") // rapid draws another, and fails where too few are left
 		}
-		possible++
 		step := func(gbits float64) (out Time) {
 			m, err := NewMachine(h100, &c.Recipe.Precision, gbits*hardware.BytesPerGbit)
 			require.NoError(t, err)
@@ -65,5 +63,4 @@ func TestTimeOfAnyCase(t *testing.T) {
 		require.InEpsilon(t, slow.StepSeconds, sum, 1e-12)
 		require.LessOrEqual(t, fast.StepSeconds, slow.StepSeconds*(1+1e-12))
 	})
-	require.Greater(t, possible, 3)
 }
