@@ -68,7 +68,7 @@ type stageTime struct{ both, backward, weights, dense, expert, accumulate float6
 func (t *stageTime) add(w *unitTime, n float64) {
 	t.both += float64(n * w.both)
 	t.backward += float64(n * w.back)
-	t.weights += float64(n * w.backward.matmul / 2) // the other half is gradients of inputs
+	t.weights += float64(n * w.backward.gradients)
 	t.dense += float64(n * w.dense)
 	t.expert += float64(n * w.expert)
 }

@@ -23,6 +23,7 @@ func (c *Compiled) head(u *unitContext, out *unitTime) {
 	}
 	u.stream(f, u.local*float64(model.Hidden), 2)
 	u.stream(b, u.local*float64(model.Hidden), 3)
+	u.frozen(&c.sections[len(c.sections)-1], b)
 	f.kernels, b.kernels = 10, 14
 	f.tp = u.tpExposed() * u.m.gather(u.tp, u.bytes*u.tokens*d)
 	b.tp = f.tp

@@ -36,9 +36,12 @@ func (u *unitContext) experts(l *arch.Layer, f, b *passTime) {
 	u.linear(&gf, &gb, padded, n, d, true)
 	u.linear(&gf, &gb, padded, d, width, true)
 	grouped := u.m.Calibration.Grouped
-	weights := experts * (n + width) * d * u.bytes / u.m.stream() // every local expert is read
+	// Every local expert is read, backward once more and its gradient read and written.
+	weights := experts * (n + width) * d * u.bytes / u.m.stream()
+	both, inputs := math.Max(gb.matmul/grouped, 3*weights), math.Max((gb.matmul-gb.gradients)/grouped, weights)
 	f.matmul += math.Max(gf.matmul/grouped, weights)
-	b.matmul += math.Max(gb.matmul/grouped, 3*weights)
+	b.matmul += both
+	b.gradients += both - inputs
 	f.elementwise += gf.elementwise
 	b.elementwise += gb.elementwise
 	u.activation(f, b, routed*width, x.Expert.Gated)

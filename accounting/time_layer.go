@@ -39,9 +39,7 @@ func (c *Compiled) layer(u *unitContext, section int, out *unitTime) {
 	f.kernels += u.stack.KernelsForward
 	b.kernels += u.stack.KernelsBackward
 	gathers := u.layerTensorParallel(l, float64(c.Ledger.Model.Hidden), f, b)
-	if cs.fixed.token > 0 { // frozen weights have no gradient of their own
-		b.matmul -= float64(f.matmul * cs.fixed.token / cs.flops.token)
-	}
+	u.frozen(cs, b)
 	u.repeat(cs, f, b, last, gathers)
 	exchange := f.ep + b.ep
 	if u.routed.Overlap {

@@ -49,8 +49,9 @@ func TestTimeProperties(t *testing.T) {
 		require.Greater(t, two.StepSeconds, one.StepSeconds)
 		require.LessOrEqual(t, two.StepSeconds, 2*one.StepSeconds)
 
-		// A faster part of any kind never takes longer, but for a trifle where another
-		// stage becomes the slowest and hides less of the reduction.
+		// A faster part of any kind never takes longer, but for a trifle: where another stage
+		// becomes the slowest and hides less of the reduction, and where experts' exchange
+		// runs beside another micro-batch, whose share that fills the pipeline hides nothing.
 		// Schedules that fill the bubble with gradients of weights have less to fill it with.
 		if s := c.Setting.Plan.Schedule; s != OneFOneB && s != GPipe && s != Interleaved {
 			return
@@ -60,7 +61,7 @@ func TestTimeProperties(t *testing.T) {
 			change(&f)
 			var got Time
 			k.Time(&c.Setting, &f, &got)
-			require.LessOrEqual(t, got.StepSeconds, one.StepSeconds*1.002)
+			require.LessOrEqual(t, got.StepSeconds, one.StepSeconds*1.01)
 		}
 		faster(func(m *Machine) { m.MemoryRate *= 2 })
 		faster(func(m *Machine) { m.NetworkRate *= 2 })

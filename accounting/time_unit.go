@@ -6,6 +6,7 @@ import "math"
 // the head) on one rank for one micro-batch, in seconds.
 type passTime struct {
 	matmul, attention, elementwise float64
+	gradients                      float64 // of backward's matmul: gradients of weights
 	recompute                      float64 // of backward: what it computes again
 	tp, cp, ep, dp                 float64 // communication that nothing hides
 	launch                         float64 // the device waits for the host
@@ -31,6 +32,7 @@ func (p *passTime) add(o *passTime, times float64) {
 // times as long.
 func (p *passTime) addRouted(o *passTime, times float64) {
 	p.matmul += float64(o.matmul * times)
+	p.gradients += float64(o.gradients * times)
 	p.elementwise += float64(o.elementwise * times)
 	p.recompute += float64(o.recompute * times)
 	p.tp += o.tp
@@ -128,7 +130,9 @@ func (c *Compiled) unitContext(x *Setting, m *Machine) unitContext {
 // linear adds a product tokens×k by k×n and its two gradients.
 func (u *unitContext) linear(f, b *passTime, rows, n, k float64, narrow bool) {
 	f.matmul += u.m.product(rows, n, k, narrow)
-	b.matmul += u.m.product(rows, k, n, narrow) + u.m.product(n, k, rows, narrow)
+	gradients := u.m.product(n, k, rows, narrow)
+	b.matmul += u.m.product(rows, k, n, narrow) + gradients
+	b.gradients += gradients
 	u.autocast(f, b, rows, n, k)
 	if narrow && u.m.Format >= FormatFP8 {
 		cast := u.m.Calibration.Cast[u.m.Format] * u.early / u.m.stream()
@@ -137,6 +141,16 @@ func (u *unitContext) linear(f, b *passTime, rows, n, k float64, narrow bool) {
 		if u.profile.CastsWeights {
 			f.elementwise += u.m.Calibration.Cast[u.m.Format] * n * k / u.m.stream()
 		}
+	}
+}
+
+// frozen takes away the gradients of a section's frozen weights, by their share of its
+// products: only the gradients of inputs pass through them.
+func (u *unitContext) frozen(cs *compiledSection, b *passTime) {
+	if cs.fixed.token > 0 {
+		none := float64(b.gradients * cs.fixed.token / cs.flops.token)
+		b.matmul -= none
+		b.gradients -= none
 	}
 }
 
