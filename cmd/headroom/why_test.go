@@ -101,9 +101,9 @@ func TestWhyExplainsRows(t *testing.T) {
 	f("routed", `
 grid:
   model: [mixtral-8x7b, qwen3-30b-a3b, `+strconv.Quote(own)+`]
-  context: [2048, 4096]
+  context: 2048
   accelerator: [b200-sxm, h100-sxm]
-  gpus: [64, 128]
+  gpus: 64
   network: [50, 400]
   global_batch: 512
   plan: auto
