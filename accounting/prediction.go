@@ -67,7 +67,7 @@ func (c *Compiled) holdPrediction(st *stage, m *Memory) error {
 func (u *unitContext) prediction(m *arch.Model, f, b *passTime) {
 	d := float64(m.Hidden)
 	u.linear(f, b, u.tokens, d/float64(u.x.Plan.TP), 2*d, true)
-	forward, backward := u.passes.norm(m.FinalNorm.Kind)
+	forward, backward := u.passes.norm(m.FinalNorm.Kind, 1)
 	u.stream(f, u.local*d, float64(3*forward)+2)
 	u.stream(b, u.local*d, float64(3*backward)+4)
 	f.kernels += 8

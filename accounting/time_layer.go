@@ -77,10 +77,7 @@ func (u *unitContext) norms(l *arch.Layer, d float64, f, b *passTime) {
 	wide := u.wide()
 	forward, backward := wide*u.passes.residual[0], wide*u.passes.residual[1]
 	for _, x := range [...]*arch.Norm{&l.InputNorm, &l.FFNNorm, &l.PostAttnNorm, &l.PostFFNNorm, &l.CrossNorm} {
-		nf, nb := u.passes.norm(x.Kind)
-		if nf < plainPasses.rms[0] { // which counts fp32 already
-			nf, nb = wide*nf, wide*nb
-		}
+		nf, nb := u.passes.norm(x.Kind, wide)
 		forward += float64(nf)
 		backward += float64(nb)
 	}
@@ -90,7 +87,7 @@ func (u *unitContext) norms(l *arch.Layer, d float64, f, b *passTime) {
 	u.stream(f, u.local*d, forward)
 	u.stream(b, u.local*d, backward)
 	for _, x := range [...]*arch.Norm{&l.Attention.QNorm, &l.Attention.KNorm} {
-		nf, nb := u.passes.norm(x.Kind)
+		nf, nb := u.passes.norm(x.Kind, 1)
 		heads := float64(l.Attention.Heads*l.Attention.HeadDim) / float64(u.x.Plan.TP)
 		u.stream(f, u.tokens*heads, nf)
 		u.stream(b, u.tokens*heads, nb)

@@ -8,6 +8,7 @@ import "headroom/accounting/arch"
 // them on fp32 copies of twice the size.
 type passes struct {
 	rms        [2]float64 // RMSNorm forward and backward
+	rmsUpcasts bool       // RMSNorm works on fp32 copies, which rms counts: an fp32 input costs no more
 	layerNorm  [2]float64 // one kernel in PyTorch too
 	rotation   float64    // either direction
 	gate       [2]float64 // activation of the gate, and the product with the up-projection
@@ -35,7 +36,7 @@ var fusedPasses = passes{
 var plainPasses = passes{
 	// x.float() 3, pow 4, mean 2, times rsqrt 4, back to 16 bits 3, times weight 2; backward
 	// reads the saved input of each as well and adds the two ways through the mean.
-	rms: [2]float64{18, 30},
+	rms: [2]float64{18, 30}, rmsUpcasts: true,
 	// Its backward is two kernels, for the input and for weight and bias, that read the same
 	// (aten/src/ATen/native/cuda/layer_norm_kernel.cu, LayerNormBackwardKernelImplInternal).
 	layerNorm: [2]float64{2, 5},
@@ -60,7 +61,7 @@ var plainPasses = passes{
 // with the result (models/layers/attention.py, flash_attn_fn; flash-attn 2.4.2,
 // bert_padding.py: gather, and backward zeros and scatter_); not around its port to Triton.
 var mptPasses = passes{
-	rms: plainPasses.rms, layerNorm: plainPasses.layerNorm, rotation: plainPasses.rotation, gate: plainPasses.gate, activation: plainPasses.activation,
+	rms: plainPasses.rms, rmsUpcasts: true, layerNorm: plainPasses.layerNorm, rotation: plainPasses.rotation, gate: plainPasses.gate, activation: plainPasses.activation,
 	residual: plainPasses.residual, dropout: plainPasses.dropout, bias: plainPasses.bias,
 	loss: [2]float64{1 + 2*7, 2}, unpad: [2]float64{2, 3},
 }
@@ -71,7 +72,7 @@ var mptPasses = passes{
 // of its output and sums it for the bias in one kernel (TransformerEngine 0.10,
 // pytorch/module/base.py, grad_output_preprocess).
 var mptNarrowPasses = passes{
-	rms: plainPasses.rms, layerNorm: plainPasses.layerNorm, rotation: plainPasses.rotation, gate: plainPasses.gate, activation: plainPasses.activation,
+	rms: plainPasses.rms, rmsUpcasts: true, layerNorm: plainPasses.layerNorm, rotation: plainPasses.rotation, gate: plainPasses.gate, activation: plainPasses.activation,
 	residual: plainPasses.residual, dropout: plainPasses.dropout,
 	loss: [2]float64{1 + 2*2, 2}, unpad: [2]float64{2, 3},
 }
@@ -101,15 +102,19 @@ var flashPasses = passes{
 	residual: [2]float64{10, 8}, dropout: [2]float64{5, 5}, loss: [2]float64{3, 2},
 }
 
-// norm is the passes of a norm of that kind.
-func (p *passes) norm(kind arch.NormKind) (forward, backward float64) {
+// norm is the passes of a norm of that kind over a stream whose values are so many times
+// as wide as an activation.
+func (p *passes) norm(kind arch.NormKind, wide float64) (forward, backward float64) {
 	switch kind {
 	case arch.NoNorm:
 		return 0, 0
 	case arch.LayerNorm, arch.LayerNormNoBias, arch.NormNoWeights:
-		return p.layerNorm[0], p.layerNorm[1]
+		return wide * p.layerNorm[0], wide * p.layerNorm[1]
 	}
-	return p.rms[0], p.rms[1]
+	if p.rmsUpcasts {
+		wide = 1
+	}
+	return wide * p.rms[0], wide * p.rms[1]
 }
 
 // activationPasses are those of the nonlinearity of a feed-forward, a value of its width.
