@@ -20,7 +20,7 @@ func TestComposer(t *testing.T) {
 	plain, large := run("fsdp2")
 	m := machine(t, "a100-sxm-40gb", "fsdp-pure")
 	logits := 8 * 2048 * 50368.0
-	pass := 2 * logits * m.Calibration.Stacks[stackFSDP2].Elementwise / m.stream()
+	pass := 2 * logits * m.Calibration.stack(stackFSDP2).Elementwise / m.stream()
 	require.InEpsilon(t, 3*pass, composer.ElementwiseSeconds-plain.ElementwiseSeconds, 1e-6)
 	require.InDelta(t, 8*logits, large.LogitsBytes-small.LogitsBytes, 1e-3*logits)
 
@@ -80,7 +80,7 @@ func TestComposerFP8(t *testing.T) {
 	weights := 24.0 * 12 * 2048 * 2048
 	require.InEpsilon(t, weights*m.Calibration.Cast[FormatFP8]/m.stream(), own-elementwise(func(p *Profile) { p.CastsWeights = false }), 1e-6)
 	tokens := 8 * 2048.0
-	pass := 2 * tokens * m.Calibration.Stacks[stackFSDP2].Elementwise / m.stream()
+	pass := 2 * tokens * m.Calibration.stack(stackFSDP2).Elementwise / m.stream()
 	require.InEpsilon(t, pass*(10*50368+24*9*2048), elementwise(func(p *Profile) { p.narrowPasses = nil })-own, 1e-6)
 }
 
@@ -92,7 +92,7 @@ func TestComposerPadding(t *testing.T) {
 		return out.ElementwiseSeconds
 	}
 	m := machine(t, "h100-sxm", "fsdp-pure")
-	pass := 2 * 8 * 2048 * 2048 * m.Calibration.Stacks[stackFSDP2].Elementwise / m.stream()
+	pass := 2 * 8 * 2048 * 2048 * m.Calibration.stack(stackFSDP2).Elementwise / m.stream()
 	require.InEpsilon(t, 24*20*pass, run("composer", "flash")-run("composer", "triton"), 1e-6)
 	require.InEpsilon(t, run("fsdp2", "triton"), run("fsdp2", "flash"), 1e-9)
 }

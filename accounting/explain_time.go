@@ -1,6 +1,9 @@
 package accounting
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // TimeFields are the seconds of one optimizer step.
 type TimeFields struct {
@@ -62,9 +65,12 @@ func (c *Case) timeFields(k *Compiled) *TimeFields {
 		f.Parts[p.Name] = p.Seconds
 	}
 	mine := []string{m.efficiency().Name, m.Calibration.Stacks[k.Ledger.stack()].Name}
+	if k.Ledger.Recipe.Attention == Unfused {
+		mine = append(mine, m.Calibration.Unfused.Name)
+	}
 	for _, x := range m.Calibration.Constants() {
 		owner, _, owned := strings.Cut(x.Name, ".")
-		if !owned || owner == mine[0] || owner == mine[1] {
+		if !owned || slices.Contains(mine, owner) {
 			f.Constants = append(f.Constants, ConstantField{x.Name, *x.Value, x.Source, Fitted(x.Name)})
 		}
 	}

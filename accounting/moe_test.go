@@ -78,7 +78,7 @@ func TestRoutedPathTimes(t *testing.T) {
 	require.Less(t, fused.AttentionSeconds, graphed.AttentionSeconds)
 
 	const layers, microBatches = 48, 8
-	host := 2 * layers * microBatches * Shipped().Stacks[stackMegatron].RoutedHost
+	host := 2 * layers * microBatches * Shipped().stack(stackMegatron).RoutedHost
 	require.InEpsilon(t, host, f("dropless", 256).StepSeconds, 0.2)
 }
 
@@ -214,7 +214,7 @@ func TestAllToAll(t *testing.T) {
 	// A row of a token of eight, 48 layers of 8 micro-batches, both directions: 6.25 passes in
 	// place of 2·(1 + 5.25/8).
 	m := machine(t, "b200-sxm", "bf16-mixed")
-	pass := 2 * 4096 * 8 * 2048 * m.Calibration.Stacks[stackMegatron].Elementwise / m.stream()
+	pass := 2 * 4096 * 8 * 2048 * m.Calibration.stack(stackMegatron).Elementwise / m.stream()
 	require.InEpsilon(t, 48*8*2*(6.25-2*(1+5.251/8))*pass*m.Calibration.RoutedApart, copies.ElementwiseSeconds-once.ElementwiseSeconds, 1e-3)
 	// Below 16 bits rows are copied to a multiple of the scales' block and back: 4 more.
 	mx := machine(t, "b200-sxm", "mxfp8-mixed")
@@ -258,7 +258,7 @@ func TestExpertBiasesAndRepeatedPasses(t *testing.T) {
 	}
 	m := machine(t, "gb200", "bf16-mixed")
 	c := m.Calibration
-	pass := 2 * 4096 * 4 * 2880 * c.Stacks[stackMegatron].Elementwise / m.stream() * c.RoutedApart
+	pass := 2 * 4096 * 4 * 2880 * c.stack(stackMegatron).Elementwise / m.stream() * c.RoutedApart
 	for path, passes := range map[string]float64{"graphed": 34, "graphed+alltoall": 14} {
 		more := step(model, "bf16-mixed", path, "none").ElementwiseSeconds - step(plain, "bf16-mixed", path, "none").ElementwiseSeconds
 		require.InEpsilon(t, 36*passes*pass, more, 1e-9, path)
@@ -327,5 +327,5 @@ func TestCutExpertsGatherCopies(t *testing.T) {
 		return out.forward.tp
 	}
 	copies := 4096.0 * 8
-	require.InEpsilon(t, 2*m.gather(group{2, 1}, 2*copies*2048)*m.Calibration.Stacks[stackMegatron].TPExposed, tp(2)-tp(1), 1e-9)
+	require.InEpsilon(t, 2*m.gather(group{2, 1}, 2*copies*2048)*m.Calibration.stack(stackMegatron).TPExposed, tp(2)-tp(1), 1e-9)
 }

@@ -45,7 +45,7 @@ func TestBiasGradient(t *testing.T) {
 		return out.ElementwiseSeconds
 	}
 	m := machine(t, "a100-sxm-40gb", "fsdp-mixed")
-	want := 24 * 9 * 2 * (8 * 2048 * 2048.0) * m.Calibration.Stacks[stackFSDP2].Elementwise / m.stream()
+	want := 24 * 9 * 2 * (8 * 2048 * 2048.0) * m.Calibration.stack(stackFSDP2).Elementwise / m.stream()
 	require.InEpsilon(t, want, run(true, "fsdp2")-run(false, "fsdp2"), 1e-6)
 	require.Equal(t, run(false, "megatron"), run(true, "megatron")) // a product makes it
 }

@@ -28,7 +28,7 @@ func TestAutocast(t *testing.T) {
 	m := machine(t, "a100-sxm-80gb", "bf16-mixed")
 	weights := float64(4*d*d + 2*d*ffn)
 	inputs := float64(s * (3*d + ffn)) // of qkv, output, up and down
-	elementwise := m.Calibration.Stacks[stackMegatron].Elementwise
+	elementwise := m.Calibration.stack(stackMegatron).Elementwise
 	stream := float64(s*d*(2*(2+3)+6+4)+s*ffn*(2+3)) * 2 * elementwise // norms, additions and activation once more
 	once := (12*weights + 12*inputs + stream) / m.stream()
 	require.InEpsilon(t, once, layer("autocast", 1)-layer("bf16-mixed", 1), 1e-6)

@@ -5,7 +5,10 @@ package accounting
 // headroom/sweep/validate, whose test reproduces it; see [Calibration.Constants].
 type Calibration struct {
 	Architectures [numArchitectures]Efficiency
-	Stacks        [numStacks]Stack
+	// Stacks have what differs from one framework's code to another's: what is zero is
+	// Unfused's where attention is unfused, otherwise Common's.
+	Stacks          [numStacks]Stack
+	Common, Unfused Stack
 
 	// NVLS is the gain of an all-reduce in a switch that adds.
 	NVLS float64
@@ -167,6 +170,31 @@ func (l *Ledger) stack() stackID {
 	return stackMegatron
 }
 
+// stack is the one of that number with what it takes from the others in place.
+func (c *Calibration) stack(id stackID) Stack {
+	s := c.Stacks[id]
+	if id == stackMegatronUnfused || id == stackDeepSpeedUnfused {
+		s.inherit(&c.Unfused)
+	}
+	s.inherit(&c.Common)
+	return s
+}
+
+// inherit takes from another what s does not say.
+func (s *Stack) inherit(from *Stack) {
+	to, other := s.times(), from.times()
+	for i := range to {
+		if *to[i] == 0 {
+			*to[i] = *other[i]
+		}
+	}
+}
+
+// times are the constants that one stack can take from another.
+func (s *Stack) times() [9]*float64 {
+	return [...]*float64{&s.Launch, &s.Elementwise, &s.TPExposed, &s.EPExposed, &s.PPExposed, &s.Gather, &s.DPHidden, &s.Step, &s.Optimizer}
+}
+
 // Prior is what is known before any training run is looked at: [Guess], with the
 // constants of kernels and collectives as they were measured alone.
 func Prior() *Calibration {
@@ -189,13 +217,15 @@ func Guess() *Calibration {
 			archCDNA3:        {Name: "cdna3", MatMul: shares(0.55, 0.45, 0.35), Sustained: 0.9, Attention: 0.35, AttentionBwd: 0.27, Memory: 0.80, Link: 0.70, LinkLatency: 30e-6, LinkHop: 5e-6},
 			archOther:        {Name: "other", MatMul: shares(0.70, 0.55, 0.40), Sustained: 0.9, Attention: 0.40, AttentionBwd: 0.32, Memory: 0.85, Link: 0.70, LinkLatency: 30e-6, LinkHop: 5e-6},
 		},
+		Common:  Stack{Launch: 7e-6, Elementwise: 1.4, TPExposed: 1, EPExposed: 1, PPExposed: 1, Gather: 0.8, DPHidden: 0.8, Step: 20e-3, Optimizer: 1.5},
+		Unfused: Stack{Name: "unfused", Launch: 22e-6, Elementwise: 1.5},
 		Stacks: [numStacks]Stack{
-			stackMegatron:         {Name: "megatron", Overlaps: true, Gather: 0.8, Launch: 6e-6, KernelsForward: 20, KernelsBackward: 40, KernelsMoE: 40, RoutedHost: 4e-3, Elementwise: 1.3, TPExposed: 0.7, EPExposed: 0.8, PPExposed: 0.6, DPHidden: 0.8, Step: 20e-3, Optimizer: 1.2},
-			stackMegatronUnfused:  {Name: "megatron-unfused", Gather: 0.8, Launch: 22e-6, KernelsForward: 40, KernelsBackward: 80, KernelsMoE: 40, Elementwise: 1.5, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.05, Step: 20e-3, Optimizer: 1.5},
-			stackFSDP2:            {Name: "fsdp2", Gather: 0.8, Operations: true, EarlyStop: true, Launch: 8e-6, KernelsForward: 25, KernelsBackward: 50, KernelsMoE: 40, Elementwise: 1.3, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.9, Step: 20e-3, Optimizer: 1.5},
-			stackDeepSpeed:        {Name: "deepspeed", EachWeight: true, Gather: 0.6, Launch: 10e-6, KernelsForward: 35, KernelsBackward: 70, KernelsMoE: 60, Elementwise: 1.5, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.5, Step: 20e-3, Optimizer: 1.5},
-			stackDeepSpeedUnfused: {Name: "deepspeed-unfused", EachWeight: true, Gather: 0.3, Launch: 22e-6, KernelsForward: 40, KernelsBackward: 80, KernelsMoE: 60, Elementwise: 1.5, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.3, Step: 20e-3, Optimizer: 1.5},
-			stackEager:            {Name: "torch-eager", Gather: 0.8, EarlyStop: true, Launch: 8e-6, KernelsForward: 45, KernelsBackward: 90, KernelsMoE: 80, Elementwise: 1.3, TPExposed: 1, EPExposed: 1, PPExposed: 1, DPHidden: 0.7, Step: 10e-3, Optimizer: 2},
+			stackMegatron:         {Name: "megatron", Overlaps: true, KernelsForward: 20, KernelsBackward: 40, KernelsMoE: 40, RoutedHost: 4e-3, TPExposed: 0.7, EPExposed: 0.8, PPExposed: 0.6, Step: 20e-3},
+			stackMegatronUnfused:  {Name: "megatron-unfused", KernelsForward: 40, KernelsBackward: 80, KernelsMoE: 40, DPHidden: 0.05},
+			stackFSDP2:            {Name: "fsdp2", Operations: true, EarlyStop: true, KernelsForward: 25, KernelsBackward: 50, KernelsMoE: 40, Elementwise: 1.3},
+			stackDeepSpeed:        {Name: "deepspeed", EachWeight: true, KernelsForward: 35, KernelsBackward: 70, KernelsMoE: 60},
+			stackDeepSpeedUnfused: {Name: "deepspeed-unfused", EachWeight: true, KernelsForward: 40, KernelsBackward: 80, KernelsMoE: 60, Gather: 0.3},
+			stackEager:            {Name: "torch-eager", EarlyStop: true, KernelsForward: 45, KernelsBackward: 90, KernelsMoE: 80, Optimizer: 2},
 		},
 		NVLS:     1.3,
 		LastWave: 0.5, TileFill: 150, Grouped: 0.65, AttentionRamp: 300, AttentionWidth: 0.4, Flash1: 2,

@@ -44,20 +44,28 @@ func (c *Calibration) Constants() []Constant {
 		kernel(e.Name+".link_latency_seconds", &e.LinkLatency, 0.3, false, "ring collectives of 16 MiB, efficiency.csv")
 		kernel(e.Name+".link_hop_seconds", &e.LinkHop, 0.3, false, "ring collectives of 16 MiB on 2, 4 and 8 devices, efficiency.csv")
 	}
-	for i := range c.Stacks {
-		s := &c.Stacks[i]
-		add(s.Name+".launch_seconds", &s.Launch, 0.4, false, "4 to 25 µs a kernel started from Python")
-		add(s.Name+".routed_host_seconds", &s.RoutedHost, 0.4, false, "guess: some hundred operations from Python, 10 µs each")
-		add(s.Name+".elementwise", &s.Elementwise, 0.25, false, "1 = each tensor passes once")
-		if s.Overlaps {
-			add(s.Name+".tp_exposed", &s.TPExposed, 0.2, true, "1 = not overlapped")
-			add(s.Name+".ep_exposed", &s.EPExposed, 0.2, true, "1 = not overlapped")
-			add(s.Name+".pp_exposed", &s.PPExposed, 0.3, true, "1 = blocking sends")
+	stack := func(s *Stack) {
+		name := s.Name
+		if name != "" {
+			name += "."
 		}
-		add(s.Name+".gather", &s.Gather, 0.3, true, "of a plain ring")
-		add(s.Name+".dp_hidden", &s.DPHidden, 0.3, true, "1 = behind all of a backward pass")
-		add(s.Name+".step_seconds", &s.Step, 0.7, false, "guess: tens of milliseconds")
-		add(s.Name+".optimizer", &s.Optimizer, 0.3, false, "1 = each state passes once")
+		add(name+"launch_seconds", &s.Launch, 0.4, false, "4 to 25 µs a kernel started from Python")
+		add(name+"routed_host_seconds", &s.RoutedHost, 0.4, false, "guess: some hundred operations from Python, 10 µs each")
+		add(name+"elementwise", &s.Elementwise, 0.25, false, "1 = each tensor passes once")
+		if s.Overlaps {
+			add(name+"tp_exposed", &s.TPExposed, 0.2, true, "1 = not overlapped")
+			add(name+"ep_exposed", &s.EPExposed, 0.2, true, "1 = not overlapped")
+			add(name+"pp_exposed", &s.PPExposed, 0.3, true, "1 = blocking sends")
+		}
+		add(name+"gather", &s.Gather, 0.3, true, "of a plain ring")
+		add(name+"dp_hidden", &s.DPHidden, 0.3, true, "1 = behind all of a backward pass")
+		add(name+"step_seconds", &s.Step, 0.7, false, "guess: tens of milliseconds")
+		add(name+"optimizer", &s.Optimizer, 0.3, false, "1 = each state passes once")
+	}
+	stack(&c.Common)
+	stack(&c.Unfused)
+	for i := range c.Stacks {
+		stack(&c.Stacks[i])
 	}
 	kernel("nvls", &c.NVLS, 0.1, false, "all-reduce against all-gather on 8 H100 and H200, efficiency.csv")
 	kernel("last_wave", &c.LastWave, 0.3, true, "half a wave is lost on average")

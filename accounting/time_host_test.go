@@ -31,7 +31,7 @@ func TestHostRunsAhead(t *testing.T) {
 	}
 	require.InEpsilon(t, step(8, 32, 5e-6), step(8, 32, 10e-6), 1e-5, "the device is the slower one")
 	const slow = 1e-3
-	stack := &Shipped().Stacks[stackMegatron]
+	stack := Shipped().stack(stackMegatron)
 	layer := slow * (stack.KernelsForward + stack.KernelsBackward)
 	require.InEpsilon(t, 8*layer, step(16, 1, slow)-step(8, 1, slow), 1e-5, "the host is")
 	require.InEpsilon(t, step(16, 1, slow), step(16, 2, slow), 1e-5)

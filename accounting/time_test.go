@@ -631,7 +631,7 @@ func TestBlockingTensorParallel(t *testing.T) {
 		k.Time(&c.Setting, m, &out)
 		return out.TPCommSeconds
 	}
-	overlapped := m.Calibration.Stacks[stackMegatron].TPExposed
+	overlapped := m.Calibration.stack(stackMegatron).TPExposed
 	require.InEpsilon(t, 0.75/overlapped, step(true, true)/step(false, true), 1e-9)
 	require.InEpsilon(t, 0.5/overlapped, step(true, false)/step(false, false), 1e-9)
 }

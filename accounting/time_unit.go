@@ -76,7 +76,7 @@ type unitContext struct {
 	x       *Setting
 	r       *Recipe
 	profile *Profile
-	stack   *Stack
+	stack   Stack
 	passes  *passes // of the profile, or those of fused code where layers are compiled
 	routed  Routed
 
@@ -97,7 +97,7 @@ type unitContext struct {
 
 func (c *Compiled) unitContext(x *Setting, m *Machine) unitContext {
 	p := &x.Plan
-	u := unitContext{m: m, x: x, r: &c.Ledger.Recipe, profile: c.Ledger.Profile, stack: &m.Calibration.Stacks[c.Ledger.stack()]}
+	u := unitContext{m: m, x: x, r: &c.Ledger.Recipe, profile: c.Ledger.Profile, stack: m.Calibration.stack(c.Ledger.stack())}
 	u.passes, u.early = &fusedPasses, 1
 	if u.profile.EarlyCasts {
 		u.early = m.Calibration.EarlyCasts

@@ -24,7 +24,7 @@ func TestTorchtune(t *testing.T) {
 	require.InEpsilon(t, last, run("torchtune", "full", "chunked", true).RecomputeSeconds-run("torch-eager", "full", "chunked", true).RecomputeSeconds, 1e-6)
 	require.Equal(t, run("torch-eager", "full", "", false), run("torchtune", "full", "", false))
 	eager, chunked := run("torchtune", "none", "", true), run("torchtune", "none", "chunked", true)
-	pass := 2 * (2 * 4096 * 128256.0) * m.Calibration.Stacks[stackEager].Elementwise / m.stream()
+	pass := 2 * (2 * 4096 * 128256.0) * m.Calibration.stack(stackEager).Elementwise / m.stream()
 	require.InEpsilon(t, 10*pass, eager.ElementwiseSeconds-chunked.ElementwiseSeconds, 1e-6)
 	require.Equal(t, run("torch-eager", "none", "chunked", true), chunked)
 }
