@@ -17,6 +17,14 @@ func (g group) inDomain(m *Machine) int64 {
 // domains is how many fast domains the group's members are in.
 func (g group) domains(m *Machine) float64 { return float64(g.size) / float64(g.inDomain(m)) }
 
+// hop is [Calibration.LinkHop] of the architecture.
+func (m *Machine) hop() float64 {
+	if e := m.efficiency(); e.LinkHop > 0 {
+		return e.LinkHop
+	}
+	return m.Calibration.LinkHop
+}
+
 // rate is the bytes a second that a ring over the group passes on at each rank:
 // the scale-up link's, or what the members of one domain push through their
 // shares of the network together, if that is less.
@@ -39,18 +47,18 @@ func (m *Machine) rate(g group) float64 {
 // hop inside a domain or between two (nccl/src/graph/tuning.cc: all-gathers and
 // reduce-scatters have no other algorithm).
 func (m *Machine) ring(g group) float64 {
-	e := m.efficiency()
+	c := m.Calibration
 	domains := g.domains(m)
-	return e.LinkLatency + float64(e.LinkHop*(float64(g.size)-domains)) + float64(m.Calibration.NetworkHop*(domains-1))
+	return c.LinkLatency + float64(m.hop()*(float64(g.size)-domains)) + float64(c.NetworkHop*(domains-1))
 }
 
 // tree is the time of an empty tree: a chain inside each domain and a tree of the
 // domains, there and back.
 func (m *Machine) tree(g group) float64 {
-	e := m.efficiency()
-	latency := e.LinkLatency + float64(e.LinkHop*float64(g.inDomain(m)-1))
+	c := m.Calibration
+	latency := c.LinkLatency + float64(m.hop()*float64(g.inDomain(m)-1))
 	if domains := g.domains(m); domains > 1 {
-		latency += float64(m.Calibration.NetworkLatency * log2(domains))
+		latency += float64(c.NetworkLatency * log2(domains))
 	}
 	return latency
 }
@@ -110,27 +118,27 @@ func (m *Machine) exchange(g group, bytes float64, s spread) float64 {
 	if g.size <= 1 || bytes <= 0 {
 		return 0
 	}
-	e := m.efficiency()
+	c := m.Calibration
 	in := g.inDomain(m)
 	size := float64(g.size)
 	token := bytes / s.copies
-	inside := float64(token*s.wanted(size)*float64(in-1)/size) / (math.Min(m.ScaleUpRate, m.PeerRate*math.Max(float64(in-1), 1)) * e.Link)
-	t := e.LinkLatency + float64(e.LinkHop*float64(in-1))
+	inside := float64(token*s.wanted(size)*float64(in-1)/size) / (math.Min(m.ScaleUpRate, m.PeerRate*math.Max(float64(in-1), 1)) * m.efficiency().Link)
+	t := c.LinkLatency + float64(m.hop()*float64(in-1))
 	if in < g.size {
 		domains := float64(g.size) / float64(in)
-		outside := token * s.wanted(domains) * (1 - 1/domains) / (m.NetworkRate * m.Calibration.Network)
-		return t + m.Calibration.NetworkLatency + math.Max(inside, outside)
+		outside := token * s.wanted(domains) * (1 - 1/domains) / (m.NetworkRate * c.Network)
+		return t + c.NetworkLatency + math.Max(inside, outside)
 	}
 	return t + inside
 }
 
 // send is the time of one message to the neighbour stride ranks away.
 func (m *Machine) send(stride int64, bytes float64) float64 {
-	e := m.efficiency()
+	c := m.Calibration
 	if stride < m.Domain {
-		return float64(e.LinkLatency/2) + bytes/(m.PeerRate*e.Link)
+		return float64(c.LinkLatency/2) + bytes/(m.PeerRate*m.efficiency().Link)
 	}
-	return e.LinkLatency + bytes/(m.NetworkRate*m.Calibration.Network)
+	return c.LinkLatency + bytes/(m.NetworkRate*c.Network)
 }
 
 // A Collective is a kind of collective operation.

@@ -5,19 +5,12 @@ import "math"
 // An Efficiency is the share of its printed rates that an architecture reaches
 // in kernels.
 type Efficiency struct {
-	Name   string
-	MatMul [numFormats]float64 // large matrix products, of the format's peak; TF32 as 16 bits, MXFP8 as FP8
-	// Sustained is the rate of 16-bit products of training shapes in a running step,
-	// against large ones measured alone: power and caches are shared. Narrower
-	// formats draw less power for an operation and lose nothing.
-	Sustained    float64
-	Attention    float64 // forward of fused attention, work under the mask only, of the 16-bit peak
-	AttentionBwd float64 // backward, which computes 2.5 times as much
-	Memory       float64 // streaming, of the printed bandwidth
-	Link         float64 // large rings, of the one-way scale-up rate
-	// LinkLatency is the time of an empty collective of two ranks in one domain and
-	// LinkHop what each further rank adds, seconds.
-	LinkLatency, LinkHop float64
+	Name      string
+	MatMul    float64 // large products in 16 bits and TF32, alone, of the printed peak
+	Sustained float64 // [Calibration.Sustained], where it is measured; 0 = that
+	Attention float64 // forward of fused attention, work under the mask only, of the 16-bit peak; 0 = see [Calibration.attention]
+	Link      float64 // large rings, of the one-way scale-up rate
+	LinkHop   float64 // [Calibration.LinkHop], where it is measured; 0 = that
 }
 
 // tileElements is the output tile of one compute unit, 128 × 256, that vendor
@@ -59,9 +52,11 @@ func (m *Machine) product(rows, n, k float64, narrow bool) float64 {
 	if narrow && m.Format >= FormatFP8 {
 		bytes = 1
 	}
-	share := m.efficiency().MatMul[format]
+	share := m.efficiency().MatMul
 	if format == Format16 {
-		share *= m.efficiency().Sustained
+		share *= m.sustained()
+	} else {
+		share *= c.Narrow[format]
 	}
 	busy := 2 * rows * n * k * ramp / (peak * m.clock() * share)
 	traffic := (float64(bytes*(float64(rows*k)+float64(k*n))) + float64(2*rows*n)) / m.stream()
@@ -76,25 +71,43 @@ func (m *Machine) ProductSeconds(rows, n, k float64, narrow, alone bool) float64
 	if alone {
 		t *= m.clock()
 		if !narrow {
-			t *= m.efficiency().Sustained
+			t *= m.sustained()
 		}
 	}
 	return t
 }
 
 // stream is the bandwidth that streaming kernels reach, bytes a second.
-func (m *Machine) stream() float64 { return m.MemoryRate * m.efficiency().Memory }
+func (m *Machine) stream() float64 { return m.MemoryRate * m.Calibration.Memory }
 
 // StreamSeconds is the time of reading and writing so many bytes of memory.
 func (m *Machine) StreamSeconds(bytes float64) float64 { return bytes / m.stream() }
 
 func (m *Machine) efficiency() *Efficiency { return &m.Calibration.Architectures[m.arch] }
 
+// sustained is [Efficiency.Sustained].
+func (m *Machine) sustained() float64 {
+	if s := m.efficiency().Sustained; s > 0 {
+		return s
+	}
+	return m.Calibration.Sustained
+}
+
+// attention is the share of the 16-bit peak that fused attention reaches forward. Where no
+// training run tells it, it is to large products as on Ampere, which has the most runs.
+func (c *Calibration) attention(a architecture) float64 {
+	e, known := &c.Architectures[a], &c.Architectures[archAmpere]
+	if e.Attention > 0 {
+		return e.Attention
+	}
+	return known.Attention * e.MatMul / known.MatMul
+}
+
 // attention is the time of fused attention over flops of useful work, a context
 // of s tokens and heads of width dims. Narrow heads leave the units waiting for
 // the softmax, whose work does not shrink with them.
 func (m *Machine) attention(flops, s, dims float64, backward bool) float64 {
-	return m.attentionAs(m.efficiency(), m.Peak16, flops, s, dims, backward)
+	return m.attentionAs(m.arch, m.Peak16, flops, s, dims, backward)
 }
 
 // earlyAttention is [Machine.attention] of a kernel that knows Ampere's instructions
@@ -103,19 +116,19 @@ func (m *Machine) attention(flops, s, dims float64, backward bool) float64 {
 // an A100's peak and to 35 % of an H100's (Dao 2023 and Shah et al. 2024, abstracts).
 func (m *Machine) earlyAttention(flops, s, dims float64, backward bool) float64 {
 	if m.arch == archHopper {
-		return m.attentionAs(&m.Calibration.Architectures[archAmpere], m.Peak16/2, flops, s, dims, backward)
+		return m.attentionAs(archAmpere, m.Peak16/2, flops, s, dims, backward)
 	}
 	return m.attention(flops, s, dims, backward)
 }
 
-// attentionAs is [Machine.attention] with the shares of e of a peak.
-func (m *Machine) attentionAs(e *Efficiency, peak, flops, s, dims float64, backward bool) float64 {
+// attentionAs is [Machine.attention] with the shares of an architecture of a peak.
+func (m *Machine) attentionAs(a architecture, peak, flops, s, dims float64, backward bool) float64 {
 	if flops <= 0 {
 		return 0
 	}
-	share := e.Attention
-	if backward {
-		share, flops = e.AttentionBwd, 2.5*flops
+	share := m.Calibration.attention(a)
+	if backward { // five products for two
+		share, flops = share*m.Calibration.AttentionBackward, 2.5*flops
 	}
 	share *= s / (s + m.Calibration.AttentionRamp)
 	if dims < 128 {

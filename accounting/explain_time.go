@@ -65,6 +65,9 @@ func (c *Case) timeFields(k *Compiled) *TimeFields {
 		f.Parts[p.Name] = p.Seconds
 	}
 	mine := []string{m.efficiency().Name, m.Calibration.Stacks[k.Ledger.stack()].Name}
+	if m.efficiency().Attention == 0 {
+		mine = append(mine, m.Calibration.Architectures[archAmpere].Name)
+	}
 	if k.Ledger.Recipe.Attention == Unfused {
 		mine = append(mine, m.Calibration.Unfused.Name)
 	}

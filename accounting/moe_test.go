@@ -210,7 +210,7 @@ func TestAllToAll(t *testing.T) {
 	}
 	once, copies := step("bf16-mixed", "graphed", "megatron"), step("bf16-mixed", "graphed+alltoall", "megatron")
 	// Of eight copies, 8·(1 − (7/8)⁸) = 5.25 ranks want one.
-	require.InEpsilon(t, 8/5.251, copies.EPCommSeconds/once.EPCommSeconds, 0.1) // and latency
+	require.InEpsilon(t, 8/5.251, copies.EPCommSeconds/once.EPCommSeconds, 0.12) // and latency
 	// A row of a token of eight, 48 layers of 8 micro-batches, both directions: 6.25 passes in
 	// place of 2·(1 + 5.25/8).
 	m := machine(t, "b200-sxm", "bf16-mixed")

@@ -10,6 +10,21 @@ type Calibration struct {
 	Stacks          [numStacks]Stack
 	Common, Unfused Stack
 
+	// Sustained is the rate of 16-bit products of training shapes in a running step, against
+	// large ones measured alone: power and caches are shared. Narrower formats draw less power
+	// for an operation and lose nothing.
+	Sustained float64
+	// Narrow is the share of its peak that large products in each narrow format reach,
+	// against that in 16 bits. Block scales cost nothing in the product itself.
+	Narrow [numFormats]float64
+	// AttentionBackward is the rate of fused attention backward, which computes 2.5 times as
+	// much, against forward.
+	AttentionBackward float64
+	// Memory is the share of its printed bandwidth that streaming reaches.
+	Memory float64
+	// LinkLatency is the time of an empty collective of two ranks in one domain and LinkHop
+	// what each further rank adds, seconds.
+	LinkLatency, LinkHop float64
 	// NVLS is the gain of an all-reduce in a switch that adds.
 	NVLS float64
 	// LastWave is the part of a wave of output tiles that is lost at the end of a
@@ -100,7 +115,6 @@ const (
 	archAda
 	archBlackwellRTX
 	archCDNA3
-	archOther
 	numArchitectures
 )
 
@@ -118,36 +132,37 @@ const (
 )
 
 // architectureOf maps the catalog's architecture to the one whose constants it
-// takes. Parts without measured runs inherit: their band is wider.
-func architectureOf(name string) (a architecture, inherited bool) {
+// takes. Parts without measured runs inherit, a relative's if there is one, otherwise
+// Ampere's: their band is wider.
+func architectureOf(name string) (a architecture, inherited, related bool) {
 	switch name {
 	case "volta":
-		return archVolta, false
+		return archVolta, false, true
 	case "ampere":
-		return archAmpere, false
+		return archAmpere, false, true
 	case "hopper":
-		return archHopper, false
+		return archHopper, false, true
 	case "blackwell":
-		return archBlackwell, false
+		return archBlackwell, false, true
 	case "pascal", "turing":
-		return archVolta, true
+		return archVolta, true, true
 	case "ada":
-		return archAda, true
+		return archAda, true, true
 	case "blackwell-rtx":
-		return archBlackwellRTX, true
+		return archBlackwellRTX, true, true
 	case "rubin":
-		return archBlackwell, true
+		return archBlackwell, true, true
 	case "cdna3", "cdna4", "cdna2", "cdna", "cdna5":
-		return archCDNA3, true
+		return archCDNA3, true, true
 	}
-	return archOther, true
+	return archAmpere, true, false
 }
 
 // KnownArchitecture says that an architecture, as the catalog names it, has
 // constants of its own or a relative's.
 func KnownArchitecture(name string) bool {
-	a, _ := architectureOf(name)
-	return a != archOther
+	_, _, related := architectureOf(name)
+	return related
 }
 
 // stack is the one a case runs on: its profile's, in the generation before
@@ -208,14 +223,13 @@ func Prior() *Calibration {
 func Guess() *Calibration {
 	return &Calibration{
 		Architectures: [numArchitectures]Efficiency{
-			archVolta:        {Name: "volta", MatMul: shares(0.70, 0, 0), Sustained: 0.95, Attention: 0.35, AttentionBwd: 0.3, Memory: 0.85, Link: 0.72, LinkLatency: 40e-6, LinkHop: 5e-6},
-			archAmpere:       {Name: "ampere", MatMul: shares(0.80, 0, 0), Sustained: 0.92, Attention: 0.55, AttentionBwd: 0.45, Memory: 0.84, Link: 0.72, LinkLatency: 30e-6, LinkHop: 5e-6},
-			archHopper:       {Name: "hopper", MatMul: shares(0.74, 0.64, 0), Sustained: 0.92, Attention: 0.55, AttentionBwd: 0.42, Memory: 0.88, Link: 0.77, LinkLatency: 20e-6, LinkHop: 2e-6},
-			archBlackwell:    {Name: "blackwell", MatMul: shares(0.70, 0.60, 0.56), Sustained: 0.8, Attention: 0.45, AttentionBwd: 0.38, Memory: 0.86, Link: 0.70, LinkLatency: 25e-6, LinkHop: 6e-6},
-			archAda:          {Name: "ada", MatMul: shares(0.65, 0.5, 0), Sustained: 0.9, Attention: 0.5, AttentionBwd: 0.4, Memory: 0.88, Link: 0.3, LinkLatency: 40e-6, LinkHop: 10e-6},
-			archBlackwellRTX: {Name: "blackwell-rtx", MatMul: shares(0.80, 0.7, 0.65), Sustained: 0.9, Attention: 0.5, AttentionBwd: 0.4, Memory: 0.85, Link: 0.4, LinkLatency: 40e-6, LinkHop: 10e-6},
-			archCDNA3:        {Name: "cdna3", MatMul: shares(0.55, 0.45, 0.35), Sustained: 0.9, Attention: 0.35, AttentionBwd: 0.27, Memory: 0.80, Link: 0.70, LinkLatency: 30e-6, LinkHop: 5e-6},
-			archOther:        {Name: "other", MatMul: shares(0.70, 0.55, 0.40), Sustained: 0.9, Attention: 0.40, AttentionBwd: 0.32, Memory: 0.85, Link: 0.70, LinkLatency: 30e-6, LinkHop: 5e-6},
+			archVolta:        {Name: "volta", MatMul: 0.70, Link: 0.72},
+			archAmpere:       {Name: "ampere", MatMul: 0.80, Attention: 0.55, Link: 0.72},
+			archHopper:       {Name: "hopper", MatMul: 0.74, LinkHop: 2e-6, Attention: 0.55, Link: 0.77},
+			archBlackwell:    {Name: "blackwell", MatMul: 0.70, LinkHop: 6e-6, Sustained: 0.8, Attention: 0.45, Link: 0.70},
+			archAda:          {Name: "ada", MatMul: 0.65, Link: 0.3, LinkHop: 10e-6},
+			archBlackwellRTX: {Name: "blackwell-rtx", MatMul: 0.80, Link: 0.4, LinkHop: 10e-6},
+			archCDNA3:        {Name: "cdna3", MatMul: 0.55, Link: 0.70},
 		},
 		Common:  Stack{Launch: 7e-6, Elementwise: 1.4, TPExposed: 1, EPExposed: 1, PPExposed: 1, Gather: 0.8, DPHidden: 0.8, Step: 20e-3, Optimizer: 1.5},
 		Unfused: Stack{Name: "unfused", Launch: 22e-6, Elementwise: 1.5},
@@ -227,17 +241,12 @@ func Guess() *Calibration {
 			stackDeepSpeedUnfused: {Name: "deepspeed-unfused", EachWeight: true, KernelsForward: 40, KernelsBackward: 80, KernelsMoE: 60, Gather: 0.3},
 			stackEager:            {Name: "torch-eager", EarlyStop: true, KernelsForward: 45, KernelsBackward: 90, KernelsMoE: 80, Optimizer: 2},
 		},
-		NVLS:     1.3,
+		Sustained: 0.92, Narrow: [numFormats]float64{FormatFP8: 0.86, FormatFP4: 0.8}, AttentionBackward: 0.8, Memory: 0.86,
+		LinkLatency: 30e-6, LinkHop: 5e-6, NVLS: 1.3,
 		LastWave: 0.5, TileFill: 150, Grouped: 0.65, AttentionRamp: 300, AttentionWidth: 0.4, Flash1: 2,
 		Network: 0.8, NetworkLatency: 60e-6, NetworkHop: 9.6e-6, Power: 1, Straggler: 0.004,
 		Cast:         [numFormats]float64{FormatFP8: 4, FormatMXFP8: 5, FormatFP4: 6},
 		AttentionFP8: 1.3, RoutedApart: 1.2, EarlyCasts: 1.2,
 		Band: Band{Base: 0.1, Comm: 0.4, MoE: 0.2, New: 0.2},
 	}
-}
-
-// shares are of 16-bit, fp8 and fp4 products; block scales cost nothing in the
-// product itself.
-func shares(sixteen, fp8, fp4 float64) [numFormats]float64 {
-	return [numFormats]float64{Format16: sixteen, FormatFP8: fp8, FormatFP4: fp4}
 }

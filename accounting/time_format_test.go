@@ -37,7 +37,7 @@ func TestNarrowGather(t *testing.T) {
 		require.NoError(t, err)
 		m := *machine(t, "b200-sxm", recipe)
 		calibration := *m.Calibration
-		calibration.Architectures[m.arch].LinkLatency, calibration.Architectures[m.arch].LinkHop = 1e-12, 1e-12
+		calibration.LinkLatency, calibration.Architectures[m.arch].LinkHop = 1e-12, 1e-12
 		m.Calibration = &calibration
 		u := k.unitContext(&c.Setting, &m)
 		wide := u.gatheredWidths()

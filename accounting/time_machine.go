@@ -69,8 +69,9 @@ func NewMachine(a hardware.Accelerator, p *Precision, network float64) (*Machine
 	}
 	a = a.PerDevice()
 	m := &Machine{Architecture: a.Architecture, Calibration: &shipped, Format: p.Products, MemoryRate: a.MemoryBytesPerSecond}
-	m.arch, m.Inherited = architectureOf(a.Architecture)
-	if m.arch == archAmpere && a.MemoryKind == "gddr" {
+	var related bool
+	m.arch, m.Inherited, related = architectureOf(a.Architecture)
+	if m.arch == archAmpere && related && a.MemoryKind == "gddr" {
 		// The chip of graphics cards: its products reach what Ada's do (A6000 61 % and
 		// L40S 57 to 61 % of the peak against 74 to 84 % of A100, efficiency.csv).
 		m.arch, m.Inherited = archAda, true
@@ -127,7 +128,7 @@ func NewMachine(a hardware.Accelerator, p *Precision, network float64) (*Machine
 	}
 	// The architecture's full part sets what a watt buys; a part limited below it
 	// cannot hold its clock in matrix products.
-	if watts, known := a.TDPWatts.Get(); known && fullPower[m.arch] > 0 {
+	if watts, known := a.TDPWatts.Get(); known && related && fullPower[m.arch] > 0 {
 		m.PowerRatio = min(watts/m.Peak16/fullPower[m.arch], 1)
 	}
 	m.ComputeUnits = float64(a.ComputeUnits.Or(100))

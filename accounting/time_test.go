@@ -344,11 +344,11 @@ func TestCollectives(t *testing.T) {
 // round the ring once for each rank that has a part.
 func TestLatencies(t *testing.T) {
 	m := machine(t, "a100-sxm-80gb", "bf16-mixed")
-	e, far := m.efficiency(), m.Calibration
+	c := m.Calibration
 	all := group{1024, 1}
-	require.InEpsilon(t, e.LinkLatency+896*e.LinkHop+127*far.NetworkHop, m.ring(all), 1e-12)
-	require.InEpsilon(t, e.LinkLatency+7*e.LinkHop+7*far.NetworkLatency, m.tree(all), 1e-12)
-	require.InEpsilon(t, e.LinkLatency+7*far.NetworkHop, m.ring(group{8, 8}), 1e-12)
+	require.InEpsilon(t, c.LinkLatency+896*c.LinkHop+127*c.NetworkHop, m.ring(all), 1e-12)
+	require.InEpsilon(t, c.LinkLatency+7*c.LinkHop+7*c.NetworkLatency, m.tree(all), 1e-12)
+	require.InEpsilon(t, c.LinkLatency+7*c.NetworkHop, m.ring(group{8, 8}), 1e-12)
 	require.InEpsilon(t, 100*m.ring(all)+1e9/m.rate(all), m.broadcast(all, 1e9, 100), 1e-12)
 	require.Zero(t, m.broadcast(group{1, 1}, 1e9, 1))
 }
@@ -403,7 +403,7 @@ func TestProductsAgainstMicrobenchmarks(t *testing.T) {
 		}
 		a, err := hardware.Lookup(x.Accelerator)
 		require.NoError(t, err)
-		if _, inherited := architectureOf(a.Architecture); inherited {
+		if _, inherited, _ := architectureOf(a.Architecture); inherited {
 			continue
 		}
 		m := machine(t, x.Accelerator, "bf16-mixed")
