@@ -17,6 +17,10 @@ type Efficiency struct {
 // libraries use for large products.
 const tileElements = 128 * 256
 
+// lastWave is the part of a wave of output tiles that is lost at the end of a product, on
+// average over shapes: the last wave is as often nearly empty as nearly full.
+const lastWave = 0.5
+
 // product is the time of one matrix product rows×k by k×n in the recipe's
 // format, or in 16 bits.
 //
@@ -48,7 +52,7 @@ func (m *Machine) product(rows, n, k float64, narrow bool) float64 {
 	// Libraries fall back to tiles of 64 × 64 for small outputs; below one wave of
 	// those, units stay idle.
 	small := waves * tileElements / (64 * 64)
-	ramp := (1 + c.LastWave/(waves+0.5)) * (1 + c.TileFill*peak/(m.Peak16*k)) * math.Sqrt(1+float64(0.25/(small*small)))
+	ramp := (1 + lastWave/(waves+0.5)) * (1 + c.TileFill*peak/(m.Peak16*k)) * math.Sqrt(1+float64(0.25/(small*small)))
 	if narrow && m.Format >= FormatFP8 {
 		bytes = 1
 	}

@@ -138,7 +138,10 @@ func (c *Compiled) pace(u *unitContext, s *unitSlot, out *pace) {
 	p, m := &u.x.Plan, u.m
 	if p.PP > 1 {
 		bytes := u.bytes * u.tokens * float64(c.Ledger.Model.Hidden) / float64(p.TP) // scattered over the tensor-parallel ranks
-		out.send = 2 * float64(p.chunks()) * u.stack.PPExposed * m.send(p.TP*p.CP*p.DP, bytes)
+		// Without chunks a stage waits for what it sends and receives
+		// (forward_backward_pipelining_without_interleaving of Megatron-Core's
+		// pipeline_parallel/schedules.py).
+		out.send = 2 * float64(p.chunks()) * m.send(p.TP*p.CP*p.DP, bytes)
 	}
 	// With equal layers and equal stages inside, all stages but the first and the last
 	// are the second.

@@ -63,19 +63,23 @@ func (u *unitContext) attention(l *arch.Layer, cs *compiledSection, f, b *passTi
 	}
 }
 
-// tritonPort is the time of the port of FlashAttention 1 to Triton against it: of the
-// two, FlashAttention 2 is 1.3 to 2.5 and 1.7 to 3 times as fast (Dao 2023, section 4.1),
-// here their geometric means.
-const tritonPort = 0.8
+// flash1 is the time of FlashAttention 1 against FlashAttention 2, which is about twice as
+// fast, 1.7 to 3 times on A100 (Dao 2023, section 4.1). tritonPort is the time of its port
+// to Triton against it, of which FlashAttention 2 is 1.3 to 2.5 times as fast (same place):
+// the ratio of the geometric means.
+const (
+	flash1     = 2
+	tritonPort = 0.8
+)
 
 // fused is the time of fused attention, one direction, in the recipe's kernel.
 func (u *unitContext) fused(work, span float64, a *arch.Attention, backward bool) float64 {
 	switch u.r.Attention {
 	case Flash1:
 		// Its rate hardly depends on the width of a head (Dao 2023, figures 4 to 6).
-		return u.m.Calibration.Flash1 * u.m.earlyAttention(work, span, 128, backward)
+		return flash1 * u.m.earlyAttention(work, span, 128, backward)
 	case Triton:
-		return tritonPort * u.m.Calibration.Flash1 * u.m.earlyAttention(work, span, 128, backward)
+		return tritonPort * flash1 * u.m.earlyAttention(work, span, 128, backward)
 	}
 	return u.m.attention(work, span, float64(a.HeadDim+a.ValueDim)/2, backward)
 }

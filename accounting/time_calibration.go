@@ -27,9 +27,8 @@ type Calibration struct {
 	LinkLatency, LinkHop float64
 	// NVLS is the gain of an all-reduce in a switch that adds.
 	NVLS float64
-	// LastWave is the part of a wave of output tiles that is lost at the end of a
-	// product, and TileFill the k that a tile takes to fill its pipeline in 16 bits.
-	LastWave, TileFill float64
+	// TileFill is the k that an output tile takes to fill its pipeline in 16 bits.
+	TileFill float64
 	// Grouped is the share of an expert's product in a grouped kernel against a
 	// dense one of the same shape.
 	Grouped float64
@@ -39,15 +38,10 @@ type Calibration struct {
 	// AttentionWidth is the exponent with which its share falls for heads narrower
 	// than 128.
 	AttentionWidth float64
-	// Flash1 is the time of fused attention before FlashAttention 2 against with it.
-	Flash1 float64
 	// Network is the share of a network's printed rate that collectives reach,
 	// NetworkLatency what each doubling of the domains adds to a tree, and NetworkHop what
 	// each further domain adds to a ring, seconds.
 	Network, NetworkLatency, NetworkHop float64
-	// Power is the exponent with which the sustained clock follows the power limit,
-	// in watts for each operation a second, below that of the architecture's full part.
-	Power float64
 	// Straggler is the part of a step that ranks wait for the slowest one, for every
 	// doubling of the domains.
 	Straggler float64
@@ -81,8 +75,8 @@ type Stack struct {
 	Elementwise float64
 	// The shares of communication that computation cannot hide: all, unless the framework
 	// overlaps some of it.
-	Overlaps                        bool
-	TPExposed, EPExposed, PPExposed float64
+	Overlaps             bool
+	TPExposed, EPExposed float64
 	// Gather is the rate of gathering weights and scattering gradients that ZeRO-3
 	// reaches, against a plain ring.
 	Gather float64
@@ -206,8 +200,8 @@ func (s *Stack) inherit(from *Stack) {
 }
 
 // times are the constants that one stack can take from another.
-func (s *Stack) times() [9]*float64 {
-	return [...]*float64{&s.Launch, &s.Elementwise, &s.TPExposed, &s.EPExposed, &s.PPExposed, &s.Gather, &s.DPHidden, &s.Step, &s.Optimizer}
+func (s *Stack) times() [8]*float64 {
+	return [...]*float64{&s.Launch, &s.Elementwise, &s.TPExposed, &s.EPExposed, &s.Gather, &s.DPHidden, &s.Step, &s.Optimizer}
 }
 
 // Prior is what is known before any training run is looked at: [Guess], with the
@@ -231,10 +225,10 @@ func Guess() *Calibration {
 			archBlackwellRTX: {Name: "blackwell-rtx", MatMul: 0.80, Link: 0.4, LinkHop: 10e-6},
 			archCDNA3:        {Name: "cdna3", MatMul: 0.55, Link: 0.70},
 		},
-		Common:  Stack{Launch: 7e-6, Elementwise: 1.4, TPExposed: 1, EPExposed: 1, PPExposed: 1, Gather: 0.8, DPHidden: 0.8, Step: 20e-3, Optimizer: 1.5},
+		Common:  Stack{Launch: 7e-6, Elementwise: 1.4, TPExposed: 1, EPExposed: 1, Gather: 0.8, DPHidden: 0.8, Step: 20e-3, Optimizer: 1.5},
 		Unfused: Stack{Name: "unfused", Launch: 22e-6, Elementwise: 1.5},
 		Stacks: [numStacks]Stack{
-			stackMegatron:         {Name: "megatron", Overlaps: true, KernelsForward: 20, KernelsBackward: 40, KernelsMoE: 40, RoutedHost: 4e-3, TPExposed: 0.7, EPExposed: 0.8, PPExposed: 0.6, Step: 20e-3},
+			stackMegatron:         {Name: "megatron", Overlaps: true, KernelsForward: 20, KernelsBackward: 40, KernelsMoE: 40, RoutedHost: 4e-3, TPExposed: 0.7, EPExposed: 0.8, Step: 20e-3},
 			stackMegatronUnfused:  {Name: "megatron-unfused", KernelsForward: 40, KernelsBackward: 80, KernelsMoE: 40, DPHidden: 0.05},
 			stackFSDP2:            {Name: "fsdp2", Operations: true, EarlyStop: true, KernelsForward: 25, KernelsBackward: 50, KernelsMoE: 40, Elementwise: 1.3},
 			stackDeepSpeed:        {Name: "deepspeed", EachWeight: true, KernelsForward: 35, KernelsBackward: 70, KernelsMoE: 60},
@@ -243,8 +237,8 @@ func Guess() *Calibration {
 		},
 		Sustained: 0.92, Narrow: [numFormats]float64{FormatFP8: 0.86, FormatFP4: 0.8}, AttentionBackward: 0.8, Memory: 0.86,
 		LinkLatency: 30e-6, LinkHop: 5e-6, NVLS: 1.3,
-		LastWave: 0.5, TileFill: 150, Grouped: 0.65, AttentionRamp: 300, AttentionWidth: 0.4, Flash1: 2,
-		Network: 0.8, NetworkLatency: 60e-6, NetworkHop: 9.6e-6, Power: 1, Straggler: 0.004,
+		TileFill: 150, Grouped: 0.65, AttentionRamp: 300, AttentionWidth: 0.4,
+		Network: 0.8, NetworkLatency: 60e-6, NetworkHop: 9.6e-6, Straggler: 0.004,
 		Cast:         [numFormats]float64{FormatFP8: 4, FormatMXFP8: 5, FormatFP4: 6},
 		AttentionFP8: 1.3, RoutedApart: 1.2, EarlyCasts: 1.2,
 		Band: Band{Base: 0.1, Comm: 0.4, MoE: 0.2, New: 0.2},

@@ -57,7 +57,6 @@ func (c *Calibration) Constants() []Constant {
 		if s.Overlaps {
 			add(name+"tp_exposed", &s.TPExposed, 0.2, true, "1 = not overlapped")
 			add(name+"ep_exposed", &s.EPExposed, 0.2, true, "1 = not overlapped")
-			add(name+"pp_exposed", &s.PPExposed, 0.3, true, "1 = blocking sends")
 		}
 		add(name+"gather", &s.Gather, 0.3, true, "of a plain ring")
 		add(name+"dp_hidden", &s.DPHidden, 0.3, true, "1 = behind all of a backward pass")
@@ -70,17 +69,14 @@ func (c *Calibration) Constants() []Constant {
 		stack(&c.Stacks[i])
 	}
 	kernel("nvls", &c.NVLS, 0.1, false, "all-reduce against all-gather on 8 H100 and H200, efficiency.csv")
-	kernel("last_wave", &c.LastWave, 0.3, true, "half a wave is lost on average")
 	kernel("tile_fill", &c.TileFill, 0.4, false, "a few main-loop iterations of 64")
 	kernel("grouped", &c.Grouped, 0.15, true, "grouped against dense products of training shapes, efficiency.csv: 0.62 on B200, 0.90 on A100")
 	add("attention_ramp_tokens", &c.AttentionRamp, 0.4, false, "a few tiles of 128")
 	add("attention_width", &c.AttentionWidth, 0.5, false, "guess: half the width costs a quarter")
-	add("flash1", &c.Flash1, 0.2, false, "FlashAttention 2 is about twice as fast, 1.7 to 3 times on A100 (Dao 2023, section 4.1)")
 	kernel("network", &c.Network, 0.1, true, "32 B200 over 4 nodes, efficiency.csv: 0.95; 0.74 to 0.97 of the wire elsewhere")
 	kernel("network_latency_seconds", &c.NetworkLatency, 0.4, false, "32 B200 over 4 nodes, small messages, efficiency.csv")
 	kernel("network_hop_seconds", &c.NetworkHop, 0.7, false, "a ring's step over a network, 9.6 µs in NCCL's own model (src/graph/tuning.cc)")
 	add("straggler", &c.Straggler, 0.7, false, "guess: half a percent a doubling")
-	add("power", &c.Power, 0.3, false, "guess: the clock follows what power is left beside memory's and links'")
 	add("fp8_cast_bytes", &c.Cast[FormatFP8], 0.3, false, "16-bit read, two 8-bit writes")
 	add("mxfp8_cast_bytes", &c.Cast[FormatMXFP8], 0.3, false, "16-bit read for the scales along rows and along columns, two 8-bit writes")
 	add("fp4_cast_bytes", &c.Cast[FormatFP4], 0.3, false, "a 16-bit pass for the transform, one for the scales, two 4-bit writes")

@@ -560,7 +560,7 @@ func TestFlash1(t *testing.T) {
 		two, same := run("flash", heads)
 		require.Equal(t, same, bytes)
 		if heads == 32 { // 128 wide
-			require.InEpsilon(t, m.Calibration.Flash1, one.AttentionSeconds/two.AttentionSeconds, 1e-9)
+			require.InEpsilon(t, flash1, one.AttentionSeconds/two.AttentionSeconds, 1e-9)
 		} else {
 			wide, _ := run("flash1", 32)
 			require.InEpsilon(t, wide.AttentionSeconds, one.AttentionSeconds, 1e-9)
