@@ -149,8 +149,9 @@ func (c *Cost) pay(why string, assumedNetwork float64) error {
 			c.Notes = append(c.Notes, fmt.Sprintf("the price binds for %.0f months, $%.0f in all: the run pays for %.2g %% of that", term/365/24*12, *c.CommitmentUSD, 100*c.Hours/term))
 		}
 	}
-	if net, known := c.Price.NetworkBytesPerSecond.Get(); known && c.Instances > 1 && net < 0.99*assumedNetwork {
-		c.Notes = append(c.Notes, fmt.Sprintf("the instance's network is %.4g Gbit/s a GPU, and the time was told with %.4g: it is too short", net/hardware.BytesPerGbit, assumedNetwork/hardware.BytesPerGbit))
+	if c.Instances > 1 && c.Price.ShorterNetwork(assumedNetwork) {
+		net := c.Price.NetworkBytesPerSecond.Or(0) / hardware.BytesPerGbit
+		c.Notes = append(c.Notes, fmt.Sprintf("the instance's network is %.4g Gbit/s a GPU, and the time was told with %.4g: it is too short, --network %.4g tells that of the instance", net, assumedNetwork/hardware.BytesPerGbit, net))
 	}
 	return nil
 }

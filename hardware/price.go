@@ -157,10 +157,13 @@ func (p Price) Quote(gpus int64) (Quote, error) {
 }
 
 // CheapestOffer returns the offer on which a run on so many of an accelerator costs
-// least an hour, whole instances counted, with its quote; of equals the first. Where
-// there is none, why tells why in words.
+// least an hour, whole instances counted, with its quote; of equals the first. An
+// offer whose network is shorter than the accelerator's is taken where there is no
+// other: the time of the run is told with the accelerator's. Where there is none, why
+// tells why in words.
 func CheapestOffer(offers []Price, a Accelerator, gpus int64) (best *Price, quote Quote, why string) {
 	why = fmt.Sprintf("no price row for %s", a.Slug)
+	short := false // the best's network
 	for i := range offers {
 		p := &offers[i]
 		if p.Accelerator != a.Slug {
@@ -177,12 +180,19 @@ func CheapestOffer(offers []Price, a Accelerator, gpus int64) (best *Price, quot
 			why = err.Error()
 			continue
 		}
-		if best == nil || q.PerHourUSD < quote.PerHourUSD {
-			best, quote, why = p, q, ""
+		slow := q.Instances > 1 && p.ShorterNetwork(a.NICBytesPerSecond.Or(0))
+		if best == nil || short && !slow || short == slow && q.PerHourUSD < quote.PerHourUSD {
+			best, quote, short = p, q, slow
 		}
 	}
 	if best != nil {
 		why = ""
 	}
 	return best, quote, why
+}
+
+// ShorterNetwork says that the instance is known to have less network a GPU than so
+// many bytes a second, by more than rounding.
+func (p Price) ShorterNetwork(bytesPerSecond float64) bool {
+	return p.NetworkBytesPerSecond.Known && p.NetworkBytesPerSecond.Or(0) < 0.99*bytesPerSecond
 }

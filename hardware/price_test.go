@@ -320,6 +320,40 @@ func TestSelectPricesByDayAndMarket(t *testing.T) {
 	require.Positive(t, terms[3])
 }
 
+// The time of a run is told with the network that the accelerator is said to have: an
+// instance with less of it is no price of that run while there is another.
+func TestCheapestOfferHasTheNetwork(t *testing.T) {
+	a100, err := hardware.Lookup("a100-sxm-80gb")
+	require.NoError(t, err)
+	gbits := func(x float64) hardware.Optional[float64] { return hardware.Known(x * hardware.BytesPerGbit) }
+	offer := func(provider string, usd float64, network hardware.Optional[float64]) hardware.Price {
+		return hardware.Price{Provider: provider, Accelerator: a100.Slug, GPUs: 8, PerHourUSD: usd, PerGPUHourUSD: usd / 8, NetworkBytesPerSecond: network}
+	}
+	short, wide, unsaid := offer("short", 20, gbits(50)), offer("wide", 40, gbits(200)), offer("unsaid", 30, hardware.Optional[float64]{})
+	f := func(network float64, gpus int64, want string, offers ...hardware.Price) {
+		t.Helper()
+		a := a100
+		a.NICBytesPerSecond = gbits(network)
+		for range 2 { // in any order
+			p, _, why := hardware.CheapestOffer(offers, a, gpus)
+			require.Empty(t, why)
+			require.Equal(t, want, p.Provider)
+			slices.Reverse(offers)
+		}
+	}
+	f(200, 16, "wide", short, wide)
+	f(200, 16, "unsaid", short, wide, unsaid)
+	f(50, 16, "short", short, wide, unsaid)
+	f(200, 8, "short", short, wide, unsaid) // one instance needs no network
+	f(200, 16, "short", short)
+	f(400, 16, "short", short, wide)
+
+	list, err := hardware.SelectPrices(hardware.Prices(), hardware.PriceFilter{Accelerators: []string{a100.Slug}, Pricing: []hardware.Pricing{hardware.OnDemand}})
+	require.NoError(t, err)
+	p, _, _ := hardware.CheapestOffer(list, a100, 64)
+	require.False(t, p.ShorterNetwork(a100.NICBytesPerSecond.Or(0)), "the catalog has nodes with the catalog's network")
+}
+
 func TestCheapestOffer(t *testing.T) {
 	h100, err := hardware.Lookup("h100-sxm")
 	require.NoError(t, err)

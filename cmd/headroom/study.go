@@ -13,7 +13,7 @@ import (
 
 // engineVersion is part of every dataset's identity. Raise it whenever a row may
 // come out differently than before, so that old and new rows never mix.
-const engineVersion = "5"
+const engineVersion = "6"
 
 // studyFlags choose and change a study, for the commands that take one.
 type studyFlags struct {
