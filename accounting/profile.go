@@ -63,6 +63,12 @@ type Profile struct {
 	passes *passes
 	// narrowPasses stands in its place where products are narrower than 16 bits; nil = the same.
 	narrowPasses *passes
+	// CuDNN says that its fused attention is TransformerEngine's choice, which on Hopper is
+	// cuDNN's kernel (TransformerEngine since 1.2, pytorch/attention.py: "Select FusedAttention
+	// on sm90 and FlashAttention on others for performance"). All else calls FlashAttention
+	// 2, or PyTorch's SDPA, which prefers it to cuDNN's (huggingface/transformers #48163,
+	// pytorch/torchtitan #1196; on Blackwell torchtitan asks for cuDNN's).
+	CuDNN bool
 	// EarlyMoE says that routed feed-forwards run as in recipes before mid-2026 ([Compiled.routed]):
 	// without one kernel for permutation, padding and quantisation, and with the
 	// exchange of tokens less hidden.

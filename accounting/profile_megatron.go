@@ -17,6 +17,7 @@ var megatronProfile = Profile{
 	Precision: "bf16-mixed",
 	Optimizer: "adamw",
 	Attention: Flash,
+	CuDNN:     true,
 	passes:    &megatronPasses,
 	ZeRO:      1,
 	SP:        true,

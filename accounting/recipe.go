@@ -140,18 +140,25 @@ type AttentionKernel uint8
 
 // Attention kernels.
 const (
-	Flash   AttentionKernel = iota // fused: the scores never reach memory
+	Flash   AttentionKernel = iota // fused: the scores never reach memory; in the kernel that the framework takes
 	Unfused                        // scores, softmax and its copies are stored
 	Flash1                         // FlashAttention 1, before July 2023: the memory of flash, but slower
 	Triton                         // the port of Flash1 to Triton (HazyResearch's flash_attn_triton.py): a little faster
+	Flash2                         // FlashAttention 2, which has Ampere's instructions also on Hopper
+	Flash3                         // FlashAttention 3 and cuDNN's, with the part's own
 )
 
+// AttentionNote explains the names that do not speak for themselves.
+const AttentionNote = "flash: the framework's own; flash1: FlashAttention before July 2023; triton: its port; flash2: with Ampere's instructions on Hopper; flash3: FlashAttention 3 or cuDNN"
+
 // AttentionNames lists the attention kernels.
-func AttentionNames() []string { return []string{"flash", "unfused", "flash1", "triton"} }
+func AttentionNames() []string {
+	return []string{"flash", "unfused", "flash1", "triton", "flash2", "flash3"}
+}
 
 // String is the name of the flag value.
 func (a AttentionKernel) String() string {
-	return [...]string{"flash", "unfused", "flash1", "triton"}[a]
+	return [...]string{"flash", "unfused", "flash1", "triton", "flash2", "flash3"}[a]
 }
 
 // fused says that the scores never reach memory.
@@ -161,7 +168,7 @@ func (a AttentionKernel) fused() bool { return a != Unfused }
 // Hugging Face code, are understood.
 func ParseAttention(name string) (AttentionKernel, error) {
 	switch strings.ToLower(name) {
-	case "flash", "sdpa", "flash2", "flash3", "te", "fused":
+	case "flash", "sdpa", "te", "fused":
 		return Flash, nil
 	case "unfused", "eager", "core":
 		return Unfused, nil
@@ -169,6 +176,10 @@ func ParseAttention(name string) (AttentionKernel, error) {
 		return Flash1, nil
 	case "triton":
 		return Triton, nil
+	case "flash2":
+		return Flash2, nil
+	case "flash3":
+		return Flash3, nil
 	}
 	return 0, unknown("attention", name, AttentionNames())
 }

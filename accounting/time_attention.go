@@ -47,7 +47,8 @@ func (u *unitContext) attention(l *arch.Layer, cs *compiledSection, f, b *passTi
 		u.unfused(a, width, f, b)
 		return
 	}
-	if u.r.Attention == Flash {
+	switch u.r.Attention {
+	case Flash, Flash2, Flash3:
 		in, out := u.passes.unpad[0], u.passes.unpad[1]
 		u.stream(f, u.tokens, float64((q+kv)*in)+float64(v*out))
 		u.stream(b, u.tokens, float64((q+kv)*out)+float64(v*in))
@@ -74,14 +75,21 @@ const (
 
 // fused is the time of fused attention, one direction, in the recipe's kernel.
 func (u *unitContext) fused(work, span float64, a *arch.Attention, backward bool) float64 {
+	width := float64(a.HeadDim+a.ValueDim) / 2
 	switch u.r.Attention {
+	case Flash:
+		if !u.profile.CuDNN {
+			return u.m.earlyAttention(work, span, width, backward)
+		}
+	case Flash2:
+		return u.m.earlyAttention(work, span, width, backward)
 	case Flash1:
 		// Its rate hardly depends on the width of a head (Dao 2023, figures 4 to 6).
 		return flash1 * u.m.earlyAttention(work, span, 128, backward)
 	case Triton:
 		return tritonPort * flash1 * u.m.earlyAttention(work, span, 128, backward)
 	}
-	return u.m.attention(work, span, float64(a.HeadDim+a.ValueDim)/2, backward)
+	return u.m.attention(work, span, width, backward)
 }
 
 // Passes over the S×S scores of unfused attention: scores written; mask, scale

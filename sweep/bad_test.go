@@ -371,7 +371,7 @@ func TestBadStudies(t *testing.T) {
 	)
 	f("unknown_attention",
 		`unknown_attention.bad.yaml:4:15: grid.attention[0]: unknown attention "flush"`,
-		"  hint: did you mean flash? (known: flash, unfused, flash1, triton)",
+		"  hint: did you mean flash? (known: flash, unfused, flash1, triton, flash2, flash3)",
 	)
 	f("unknown_axis",
 		"unknown_axis.bad.yaml:4:3: grid.micro_bach: unknown key",

@@ -72,7 +72,7 @@ var fields = []field{
 	{path: "grid.first_stage_layers", doc: "layers of the first pipeline stage; 0 = as the others", decode: sizes(0, maxCount)},
 	{path: "grid.last_stage_layers", doc: "layers of the last pipeline stage; 0 = as the others", decode: sizes(0, maxCount)},
 	{path: "grid.recompute", doc: "none, selective, selective:core_attn+moe_act, full, full:uniform:2, full:block:4, every:2", decode: named("recompute", spelled(accounting.ParseRecompute))},
-	{path: "grid.attention", doc: strings.Join(accounting.AttentionNames(), ", ") + " (flash1: FlashAttention before July 2023; triton: its port)", decode: named("attention", spelled(accounting.ParseAttention))},
+	{path: "grid.attention", doc: strings.Join(accounting.AttentionNames(), ", ") + " (" + accounting.AttentionNote + ")", decode: named("attention", spelled(accounting.ParseAttention))},
 	{path: "grid.recipe", doc: "precision recipe: " + strings.Join(accounting.PrecisionNames(), ", "), decode: named("recipe", recipe)},
 	{path: "grid.profile", doc: "framework profile: " + strings.Join(accounting.ProfileNames(), ", "), decode: named("profile", profile)},
 	{path: "grid.optimizer", doc: "optimizer: " + strings.Join(accounting.OptimizerNames(), ", "), decode: named("optimizer", optimizer)},

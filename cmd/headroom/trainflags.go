@@ -16,7 +16,7 @@ func (f *caseFlags) registerTraining(cmd *cobra.Command) {
 	p.StringVar(&f.opt.Recipe, "recipe", "", "precision `RECIPE`: "+strings.Join(accounting.PrecisionNames(), ", "))
 	p.StringVar(&f.opt.Profile, "profile", "", "framework `PROFILE`: "+strings.Join(accounting.ProfileNames(), ", "))
 	p.StringVar(&f.opt.Optimizer, "optimizer", "", "`OPTIMIZER`: "+strings.Join(accounting.OptimizerNames(), ", "))
-	p.StringVar(&f.opt.Attention, "attention", "", "attention `KERNEL`: "+strings.Join(accounting.AttentionNames(), ", ")+" (flash1: FlashAttention before July 2023; triton: its port)")
+	p.StringVar(&f.opt.Attention, "attention", "", "attention `KERNEL`: "+strings.Join(accounting.AttentionNames(), ", ")+" ("+accounting.AttentionNote+")")
 	p.Var(&f.loraRank, "lora-rank", "train low-rank adapters (LoRA) of this rank and freeze all else")
 	p.Float64Var(&f.loraDropout, "lora-dropout", 0, "dropout `P` before the adapters, whose masks are kept; of any rate they are the same")
 	p.StringSliceVar(&f.loraTargets, "lora-target-modules", nil, "`MODULES` with adapters (default q_proj,v_proj): "+strings.Join(accounting.LoRATargets(), ", "))

@@ -105,7 +105,7 @@ func TestBadExact(t *testing.T) {
 		}
 		require.Equal(t, want, got)
 	}
-	f("attention_unknown", `unknown attention "sdqa"; known: flash, unfused, flash1, triton`)
+	f("attention_unknown", `unknown attention "sdqa"; known: flash, unfused, flash1, triton, flash2, flash3`)
 	f("batch_text", `batch_text.csv:2:18: batch: "one" is not a positive count`)
 	f("bytes_negative", `bytes_negative.csv:2:23: saved_1_layer_bytes: "-1" is not a number of bytes`)
 	short := "cell_missing.csv:2:1: 3 cells, but the header names 7 columns"

@@ -71,6 +71,22 @@ func TestNotes(t *testing.T) {
 	require.Empty(t, overlap("async TP", "megatron", false))
 }
 
+// NeMo's launcher turned cuDNN's attention off until its release 24.09; nothing else does.
+func TestAttentionOfSources(t *testing.T) {
+	kernels := map[string]map[string]bool{}
+	for _, m := range Builtin() {
+		if trial, err := m.Trial(); err == nil && m.Attention == "flash" {
+			if kernels[m.Family()] == nil {
+				kernels[m.Family()] = map[string]bool{}
+			}
+			kernels[m.Family()][trial.Options.Attention] = true
+		}
+	}
+	for family, kernel := range map[string]string{"nemolong": "flash2", "nemo": "flash2", "dgxc": "flash", "mbridge": "flash", "mlmh100": "flash", "flagperf": "flash", "torchtitan": "flash", "internevo": "flash1"} {
+		require.Equal(t, map[string]bool{kernel: true}, kernels[family], family)
+	}
+}
+
 // What the launch scripts of a source ask for is read with its rows.
 func TestOverlapOfSources(t *testing.T) {
 	overlap := func(url string) string { m := Measurement{URL: url}; return m.source().Overlap }

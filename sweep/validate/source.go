@@ -38,8 +38,8 @@ type Source struct {
 	Recompute  bool
 	// Unfused says that its code had no fused attention, where a row does not say.
 	Unfused bool
-	// Fused is its kernel of fused attention, where that was not FlashAttention 2's: flash1
-	// before it, or triton.
+	// Fused is its kernel of fused attention, where that is not its profile's: flash1,
+	// triton, flash2 or flash3.
 	Fused string
 	// DefaultRecompute is what the launch scripts ask for where a row does not say.
 	DefaultRecompute string
@@ -179,7 +179,7 @@ var sources = []Source{
 	{
 		// nemo_automodel: FSDP2, expert parallelism and pipelines of PyTorch around
 		// TransformerEngine's kernels; components/utils/flops_utils.py halves attention.
-		Name: "automodel", match: []string{"automodel"}, Profile: "fsdp2", Sharded: true, Compile: true, Memory: Device, Convention: accounting.Causal,
+		Name: "automodel", match: []string{"automodel"}, Profile: "fsdp2", Sharded: true, Compile: true, Memory: Device, Convention: accounting.Causal, Fused: "flash3",
 	},
 	{Name: "megatron-moe", match: []string{"modelzoo", "model-zoo", "megatron-moe"}, Profile: "megatron", Memory: Device, Convention: accounting.Causal},
 	{
@@ -190,9 +190,10 @@ var sources = []Source{
 	},
 	{
 		// maxtext/configure.sh of the benchmarks: FSDP over up to 128 GPUs and remat_policy
-		// save_qkv_proj, which recomputes all but one product of a layer.
+		// save_qkv_proj, which recomputes all but one product of a layer; attention
+		// cudnn_flash_te.
 		Name: "maxtext", match: []string{"maxtext", "paxml"}, Profile: "fsdp2", Sharded: true, Compile: true, Memory: Device, Convention: accounting.FullSquare,
-		DefaultRecompute: "full",
+		DefaultRecompute: "full", Fused: "flash3",
 	},
 	// NeMo 2: MegatronTokenDropCallback in scripts/performance/llm/pretrain_deepseek_v3.py
 	// (USE_TOKEN_DROP) and in nemo/collections/llm/recipes/mixtral_8x7b.py; its recipes
@@ -216,6 +217,12 @@ var sources = []Source{
 		// (nemo/collections/nlp/modules/common/megatron/transformer.py). Without, the kept
 		// scores of its 5B with 4 sequences would take more than the card has.
 		Name: "nemo-23.05", match: []string{"release 23.05"}, Profile: "megatron", Memory: Device, Convention: accounting.FullSquare, Unfused: true, Dropout: true, Selective: true,
+	},
+	{
+		// launcher_scripts/conf/config.yaml of NeMo-Framework-Launcher 24.01 to 24.07:
+		// NVTE_FUSED_ATTN 0, "Disable cudnn FA until we've tested it more".
+		Name: "nemo-2024", match: []string{"nvidia/nemo", "nemo-framework"}, until: 2024, Loss: "fused", Profile: "megatron", TokenDrop: true, Recipe: grad16, Memory: Device, Convention: accounting.FullSquare,
+		Fused: "flash2",
 	},
 	{Name: "nemo", match: []string{"dgxc-benchmarking", "nvidia/nemo", "nemo-framework"}, Loss: "fused", Profile: "megatron", TokenDrop: true, Recipe: grad16, Memory: Device, Convention: accounting.FullSquare},
 	{
