@@ -232,7 +232,7 @@ func Guess() *Calibration {
 			stackMegatronUnfused:  {Name: "megatron-unfused", KernelsForward: 40, KernelsBackward: 80, KernelsMoE: 40, DPHidden: 0.05},
 			stackFSDP2:            {Name: "fsdp2", Operations: true, EarlyStop: true, KernelsForward: 25, KernelsBackward: 50, KernelsMoE: 40, Elementwise: 1.3},
 			stackDeepSpeed:        {Name: "deepspeed", EachWeight: true, KernelsForward: 35, KernelsBackward: 70, KernelsMoE: 60},
-			stackDeepSpeedUnfused: {Name: "deepspeed-unfused", EachWeight: true, KernelsForward: 40, KernelsBackward: 80, KernelsMoE: 60, Gather: 0.3},
+			stackDeepSpeedUnfused: {Name: "deepspeed-unfused", EachWeight: true, KernelsForward: 40, KernelsBackward: 80, KernelsMoE: 60, Gather: 0.3, DPHidden: 0.3},
 			stackEager:            {Name: "torch-eager", EarlyStop: true, KernelsForward: 45, KernelsBackward: 90, KernelsMoE: 80, Optimizer: 2},
 		},
 		Sustained: 0.92, Narrow: [numFormats]float64{FormatFP8: 0.86, FormatFP4: 0.8}, AttentionBackward: 0.8, Memory: 0.86,
