@@ -157,7 +157,12 @@ func TestEveryAcceleratorIsTimed(t *testing.T) {
 					require.Greater(t, x.LowSeconds, 0.0, name)
 					require.Greater(t, x.HighSeconds, x.LowSeconds, name)
 					if machine.Inherited {
-						require.Greater(t, x.HighSeconds/x.LowSeconds, 1.35, name)
+						known := *machine
+						known.Inherited = false
+						var y Time
+						k.Time(&c.Setting, &known, &y)
+						require.Greater(t, x.HighSeconds/x.LowSeconds, y.HighSeconds/y.LowSeconds, name)
+						require.Greater(t, x.HighSeconds/x.LowSeconds, 1.25, name)
 					}
 				}
 			}
@@ -326,7 +331,9 @@ func TestCollectives(t *testing.T) {
 	const big = 16 << 30
 	require.Zero(t, m.gather(group{1, 1}, big))
 	require.Zero(t, m.exchange(group{8, 1}, 0, spread{copies: 8}))
-	// A ring across nodes is as fast as all network cards of a node together.
+	// A ring across nodes is as fast as all network cards of a node together, if the node's
+	// own links are faster.
+	m.NetworkRate /= 2
 	inside, across := m.gather(group{8, 1}, big), m.gather(group{16, 1}, big)
 	require.Greater(t, across, inside)
 	// One rank a node has its own card alone: eight times slower than eight cards.

@@ -79,7 +79,8 @@ func TestComposerOnHopper(t *testing.T) {
 	// Gradients reduced in 16 bits are no slower.
 	require.GreaterOrEqual(t, rate[key{"MPT-7b", "bf16", pure, 128, 2048}], at(rate, "MPT-7b", "bf16", 128, 2048))
 
-	// Against A100, an attention of Ampere's instructions gains what units and clock do.
+	// Against A100, an attention of Ampere's instructions gains what these reach of the
+	// peak: two thirds of 989 TFLOPS for 312.
 	builtin := Builtin()
 	for i := range builtin {
 		m := &builtin[i]
@@ -95,6 +96,6 @@ func TestComposerOnHopper(t *testing.T) {
 		e, err := trial.Evaluate()
 		require.NoError(t, err)
 		old := float64(e.Report.TokensPerStep) / float64(m.GPUs) / e.Report.Time.StepSeconds
-		require.InDelta(t, 1.7, new/old, 0.15, m.ID)
+		require.InDelta(t, 2.11, new/old, 0.15, m.ID)
 	}
 }
