@@ -241,6 +241,6 @@ func Guess() *Calibration {
 		Network: 0.8, NetworkLatency: 60e-6, NetworkHop: 9.6e-6, Straggler: 0.004,
 		Cast:         [numFormats]float64{FormatFP8: 4, FormatMXFP8: 5, FormatFP4: 6},
 		AttentionFP8: 1.3, RoutedApart: 1.2, EarlyCasts: 1.2,
-		Band: Band{Base: 0.1, Comm: 0.4, MoE: 0.2, New: 0.2},
+		Band: Band{Base: 0.1, Parts: 1.28, New: 0.2},
 	}
 }

@@ -13,6 +13,24 @@ type Constant struct {
 	Source string  // of the prior
 }
 
+// The uncertainty of some constants before any training run is looked at: how far the
+// fit may move them, and what an error bar takes a part of the step to lack
+// ([Compiled.Doubt]). Natural logarithms, one standard deviation.
+const (
+	attentionSpread   = 0.2
+	launchSpread      = 0.4
+	elementwiseSpread = 0.25
+	pipelineSpread    = 0.3
+	stepSpread        = 0.7
+	optimizerSpread   = 0.3
+	groupedSpread     = 0.15
+	stragglerSpread   = 0.7
+
+	// exchangeSpread is of the exposed part of an exchange: its latency and what of it is
+	// hidden, 0.3 each, squares added.
+	exchangeSpread = 0.42
+)
+
 // Constants lists every constant of the calibration, for printing and for
 // fitting. The values point into c.
 func (c *Calibration) Constants() []Constant {
@@ -35,14 +53,14 @@ func (c *Calibration) Constants() []Constant {
 		if n := len(out) - 1; e.Sustained > 0 {
 			out[n].Alone = true
 		}
-		add(e.Name+".attention", &e.Attention, 0.20, true, "median fused attention of training shapes, efficiency.csv, causal work only")
+		add(e.Name+".attention", &e.Attention, attentionSpread, true, "median fused attention of training shapes, efficiency.csv, causal work only")
 		kernel(e.Name+".link", &e.Link, 0.05, true, "ring collectives of 512 MiB on 8 devices, efficiency.csv")
 		kernel(e.Name+".link_hop_seconds", &e.LinkHop, 0.3, false, "ring collectives of 16 MiB on 2, 4 and 8 devices, efficiency.csv")
 	}
 	add("sustained", &c.Sustained, 0.05, true, "guess: power and caches are shared in a running step")
 	kernel("matmul_fp8", &c.Narrow[FormatFP8], 0.10, true, "products in fp8, with one scale or in blocks, against 16 bits, efficiency.csv")
 	kernel("matmul_fp4", &c.Narrow[FormatFP4], 0.10, true, "the same in nvfp4, of at most twice the fp8 peak")
-	add("attention_backward", &c.AttentionBackward, 0.20, true, "median fused attention of training shapes, backward against forward, efficiency.csv")
+	add("attention_backward", &c.AttentionBackward, attentionSpread, true, "median fused attention of training shapes, backward against forward, efficiency.csv")
 	add("memory", &c.Memory, 0.03, true, "matrix-vector products over 1 GB of weights, efficiency.csv: 0.84 to 0.92")
 	kernel("link_latency_seconds", &c.LinkLatency, 0.3, false, "ring collectives of 16 MiB, efficiency.csv")
 	kernel("link_hop_seconds", &c.LinkHop, 0.3, false, "ring collectives of 16 MiB on 2, 4 and 8 devices, efficiency.csv")
@@ -51,17 +69,17 @@ func (c *Calibration) Constants() []Constant {
 		if name != "" {
 			name += "."
 		}
-		add(name+"launch_seconds", &s.Launch, 0.4, false, "4 to 25 µs a kernel started from Python")
+		add(name+"launch_seconds", &s.Launch, launchSpread, false, "4 to 25 µs a kernel started from Python")
 		add(name+"routed_host_seconds", &s.RoutedHost, 0.4, false, "guess: some hundred operations from Python, 10 µs each")
-		add(name+"elementwise", &s.Elementwise, 0.25, false, "1 = each tensor passes once")
+		add(name+"elementwise", &s.Elementwise, elementwiseSpread, false, "1 = each tensor passes once")
 		if s.Overlaps {
 			add(name+"tp_exposed", &s.TPExposed, 0.2, true, "1 = not overlapped")
 			add(name+"ep_exposed", &s.EPExposed, 0.2, true, "1 = not overlapped")
 		}
 		add(name+"gather", &s.Gather, 0.3, true, "of a plain ring")
 		add(name+"dp_hidden", &s.DPHidden, 0.3, true, "1 = behind all of a backward pass")
-		add(name+"step_seconds", &s.Step, 0.7, false, "guess: tens of milliseconds")
-		add(name+"optimizer", &s.Optimizer, 0.3, false, "1 = each state passes once")
+		add(name+"step_seconds", &s.Step, stepSpread, false, "guess: tens of milliseconds")
+		add(name+"optimizer", &s.Optimizer, optimizerSpread, false, "1 = each state passes once")
 	}
 	stack(&c.Common)
 	stack(&c.Unfused)
@@ -70,13 +88,13 @@ func (c *Calibration) Constants() []Constant {
 	}
 	kernel("nvls", &c.NVLS, 0.1, false, "all-reduce against all-gather on 8 H100 and H200, efficiency.csv")
 	kernel("tile_fill", &c.TileFill, 0.4, false, "a few main-loop iterations of 64")
-	kernel("grouped", &c.Grouped, 0.15, true, "grouped against dense products of training shapes, efficiency.csv: 0.62 on B200, 0.90 on A100")
+	kernel("grouped", &c.Grouped, groupedSpread, true, "grouped against dense products of training shapes, efficiency.csv: 0.62 on B200, 0.90 on A100")
 	add("attention_ramp_tokens", &c.AttentionRamp, 0.4, false, "a few tiles of 128")
 	add("attention_width", &c.AttentionWidth, 0.5, false, "guess: half the width costs a quarter")
 	kernel("network", &c.Network, 0.1, true, "32 B200 over 4 nodes, efficiency.csv: 0.95; 0.74 to 0.97 of the wire elsewhere")
 	kernel("network_latency_seconds", &c.NetworkLatency, 0.4, false, "32 B200 over 4 nodes, small messages, efficiency.csv")
 	kernel("network_hop_seconds", &c.NetworkHop, 0.7, false, "a ring's step over a network, 9.6 µs in NCCL's own model (src/graph/tuning.cc)")
-	add("straggler", &c.Straggler, 0.7, false, "guess: half a percent a doubling")
+	add("straggler", &c.Straggler, stragglerSpread, false, "guess: half a percent a doubling")
 	add("fp8_cast_bytes", &c.Cast[FormatFP8], 0.3, false, "16-bit read, two 8-bit writes")
 	add("mxfp8_cast_bytes", &c.Cast[FormatMXFP8], 0.3, false, "16-bit read for the scales along rows and along columns, two 8-bit writes")
 	add("fp4_cast_bytes", &c.Cast[FormatFP4], 0.3, false, "a 16-bit pass for the transform, one for the scales, two 4-bit writes")
@@ -86,8 +104,7 @@ func (c *Calibration) Constants() []Constant {
 	b := &c.Band
 	const unseen = "residuals of runs whose project the fit has not seen"
 	add("band_base", &b.Base, 0, false, unseen)
-	add("band_comm", &b.Comm, 0, false, unseen+", by the share of exposed communication")
-	add("band_moe", &b.MoE, 0, false, unseen+", mixtures of experts")
+	add("band_parts", &b.Parts, 0, false, unseen+", by the shares of the step's parts and what each is uncertain by")
 	add("band_new", &b.New, 0, false, "residuals of runs whose architecture the fit has not seen")
 	return out
 }

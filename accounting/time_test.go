@@ -3,6 +3,7 @@ package accounting
 import (
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -430,6 +431,39 @@ func TestGraphicsCardsInherit(t *testing.T) {
 	for slug, want := range map[string]bool{"a6000": true, "rtx-3090": true, "l40s": true, "mi300x": true, "a100-sxm-80gb": false, "h200-sxm": false, "gb300": false} {
 		require.Equal(t, want, machine(t, slug, "bf16-mixed").Inherited, slug)
 	}
+}
+
+// The error bar is what every step lacks and, squares added, what the constants behind
+// each of its parts lack, as in [Calibration.Constants], by the part's share.
+func TestErrorBarOfParts(t *testing.T) {
+	band := &Shipped().Band
+	spread := map[string]float64{}
+	for _, c := range Shipped().Constants() {
+		spread[c.Name[strings.Index(c.Name, ".")+1:]] = c.Spread // of any architecture or framework: they are equal
+	}
+	dense, routed := &Compiled{}, &Compiled{}
+	routed.limits.experts = []int64{8}
+	f := func(c *Compiled, part Time, want float64) {
+		t.Helper()
+		part.StepSeconds = 2
+		d := c.Doubt(&Machine{}, &part)
+		require.InDelta(t, want/2, math.Sqrt(d.Variance), 1e-12)
+		require.InDelta(t, math.Hypot(band.Base, band.Parts*want/2), band.Spread(&d), 1e-12)
+		inherited := c.Doubt(&Machine{Inherited: true}, &part)
+		require.Greater(t, band.Spread(&inherited), band.Spread(&d))
+	}
+	require.InDelta(t, math.Hypot(spread["link_latency_seconds"], spread["dp_hidden"]), exchangeSpread, 0.005)
+	f(dense, Time{ComputeSeconds: 1, RecomputeSeconds: 1}, 0)
+	f(routed, Time{ComputeSeconds: 1, RecomputeSeconds: 1}, spread["grouped"])
+	f(dense, Time{StragglerSeconds: 1}, spread["straggler"])
+	f(dense, Time{AttentionSeconds: 1}, spread["attention"])
+	f(dense, Time{ElementwiseSeconds: 1}, spread["elementwise"])
+	f(dense, Time{LaunchSeconds: 1}, spread["launch_seconds"])
+	f(dense, Time{OverheadSeconds: 1}, spread["step_seconds"])
+	f(dense, Time{OptimizerSeconds: 1}, spread["optimizer"])
+	f(dense, Time{PPCommSeconds: 0.5, BubbleSeconds: 0.5}, pipelineSpread)
+	f(dense, Time{TPCommSeconds: 0.25, CPCommSeconds: 0.25, EPCommSeconds: 0.25, DPCommSeconds: 0.25}, exchangeSpread)
+	f(dense, Time{LaunchSeconds: 1, DPCommSeconds: 1}, math.Hypot(spread["launch_seconds"], exchangeSpread))
 }
 
 func TestNewMachineRefuses(t *testing.T) {

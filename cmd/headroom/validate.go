@@ -129,7 +129,7 @@ func (s *state) printValidation(r *validate.Report, held *validate.Holdout, rows
 		s.printSummary("Time, each family predicted without its own runs", &held.Unseen)
 		s.printFamilies("The same, one node and many apart", "family", held.Unseen.Scales)
 		fmt.Fprintf(w, "  an eighth of the groups of model and GPU held out in turn: %s; of the runs: %s\n", unsigned(held.Groups.MacroMedian), unsigned(held.Rows.MacroMedian))
-		fmt.Fprintf(w, "  inside an error bar made from the other families: %s of the runs; the bars reach %s on average\n", percent(held.Coverage, 1), unsigned(held.Spread))
+		fmt.Fprintf(w, "  inside an error bar made from the other families: %s of the runs; the bars reach %s on average, interval score %.3f\n", percent(held.Coverage, 1), unsigned(held.Spread), held.Score)
 		for _, f := range slices.Sorted(maps.Keys(held.FamilyCoverage)) {
 			fmt.Fprintf(w, "    %s %s\n", f, percent(held.FamilyCoverage[f], 1))
 		}

@@ -11,7 +11,6 @@ import (
 // A miss is how far a run lies from a prediction that has not seen its like.
 type miss struct {
 	family   string
-	moe      bool
 	distance float64 // |ln(predicted/measured)|
 	doubt    accounting.Doubt
 	weight   float64
@@ -26,13 +25,14 @@ func misses(all []trainingRun, calibration func(r *trainingRun) *accounting.Cali
 		m.Calibration = calibration(r)
 		var t accounting.Time
 		r.e.Timed.Time(&r.e.Case.Setting, &m, &t)
-		out[i] = miss{r.family, r.moe(), math.Abs(math.Log(t.StepSeconds / r.seconds)), r.e.Timed.Doubt(&m, &t), r.weight}
+		out[i] = miss{r.family, math.Abs(math.Log(t.StepSeconds / r.seconds)), r.e.Timed.Doubt(&m, &t), r.weight}
 	}
 	return out
 }
 
 // bandLoss is the loss of quantile regression, whose least value puts the share
-// coverage of the weight inside the error bars.
+// coverage of the weight inside the error bars: a tenth of [Holdout.Score] but for
+// what no bar changes.
 func bandLoss(b *accounting.Band, all []miss) float64 {
 	var sum float64
 	for i := range all {
@@ -51,7 +51,7 @@ func bandLoss(b *accounting.Band, all []miss) float64 {
 func fitBand(all []miss) accounting.Band {
 	b := accounting.Prior().Band
 	parts := func(b *accounting.Band) []*float64 {
-		return []*float64{&b.Base, &b.Comm, &b.MoE}
+		return []*float64{&b.Base, &b.Parts}
 	}
 	var total float64
 	for i := range all {
@@ -61,7 +61,7 @@ func fitBand(all []miss) accounting.Band {
 	prior := b
 	return minimise(b, parts, func(b *accounting.Band) float64 {
 		loss := bandLoss(b, all)
-		for i, x := range parts(b) { // few runs tell of some parts
+		for i, x := range parts(b) { // projects are few
 			d := math.Log(*x / *parts(&prior)[i])
 			loss += bandPrior * total * d * d
 		}
@@ -71,7 +71,7 @@ func fitBand(all []miss) accounting.Band {
 
 // bandPrior is the weight of one part's squared distance from its prior, of all
 // runs together.
-const bandPrior = 2e-4
+const bandPrior = 5e-4
 
 // fitNew is what the error bar lacks for runs on an architecture that the
 // prediction has not seen.
@@ -112,7 +112,7 @@ func minimise(b accounting.Band, parts func(b *accounting.Band) []*float64, loss
 func (h *Holdout) cover(unseen []miss) {
 	h.FamilyCoverage = map[string]float64{}
 	bars := map[string]accounting.Band{}
-	var inside, total, spread float64
+	var inside, total, spread, score float64
 	weight := map[string]float64{}
 	for i := range unseen {
 		x := &unseen[i]
@@ -131,6 +131,7 @@ func (h *Holdout) cover(unseen []miss) {
 		total += x.weight
 		weight[x.family] += x.weight
 		spread += x.weight * s
+		score += x.weight * (2*s + 2/(1-coverage)*math.Max(x.distance-s, 0))
 		if x.distance <= s {
 			inside += x.weight
 			h.FamilyCoverage[x.family] += x.weight
@@ -139,5 +140,5 @@ func (h *Holdout) cover(unseen []miss) {
 	for f := range weight {
 		h.FamilyCoverage[f] /= weight[f]
 	}
-	h.Coverage, h.Spread = inside/total, math.Expm1(spread/total)
+	h.Coverage, h.Spread, h.Score = inside/total, math.Expm1(spread/total), score/total
 }

@@ -139,8 +139,6 @@ func byArchitecture(r *trainingRun) string { return r.e.Machine.Architecture }
 // coverage is the share of runs that an error bar is to hold.
 const coverage = 0.8
 
-func (r *trainingRun) moe() bool { return r.e.Case.Model.Routed() }
-
 // A Holdout is how the time model does on runs that its constants have not seen.
 type Holdout struct {
 	Calibration *accounting.Calibration `json:"-"`      // fitted on everything
@@ -158,6 +156,10 @@ type Holdout struct {
 	FamilyCoverage map[string]float64 `json:"family_coverage"`
 	// Spread is how far the mean error bar of unseen runs reaches, as a share.
 	Spread float64 `json:"mean_error_bar"`
+	// Score is the mean interval score of those bars for four of five, of logarithms:
+	// how wide a bar is, and ten times what a run lies outside it (Gneiting and Raftery
+	// 2007, section 6.2). Bars that are right have the least, whatever they are made from.
+	Score float64 `json:"interval_score"`
 }
 
 // Study fits the time model on the measurements and holds every family out in turn.

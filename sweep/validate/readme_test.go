@@ -3,6 +3,7 @@ package validate
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"regexp"
@@ -173,7 +174,9 @@ func timeAccuracy(r *Report, held *Holdout) string {
 		rank, perfect := MeanRank(r.Time.Orders)
 		unseenRank, _ := MeanRank(held.Unseen.Orders)
 		line("The rank correlation within the %d models of four and more runs is %.3f in the mean as fitted and %.3f held out; a prediction without error would reach %.3f if runs repeated to 2 %%.", len(r.Time.Orders), rank, unseenRank, perfect)
-		line("The error bars hold %.0f %% of the runs held out; they are made to hold 80 %%.", 100*held.Coverage)
+		least, most := covered(held.FamilyCoverage)
+		line("The error bars hold %.0f %% of the runs held out, from %.0f %% of %s to %.0f %% of %s, and reach %.0f %% on average; they are made to hold 80 %%. A bar is wider the more of the step goes to what is less certain than dense products: launches, exchanges, attention, passes over memory, waiting in a pipeline, experts.",
+			100*held.Coverage, 100*held.FamilyCoverage[least], least, 100*held.FamilyCoverage[most], most, 100*held.Spread)
 		line("Errors and bias are of the step time; rank is Spearman's correlation within a model. The worst of the families held out, where they are further off than %.0f %%:", 100*farOffTime)
 		line("")
 		for _, f := range far {
@@ -181,6 +184,20 @@ func timeAccuracy(r *Report, held *Holdout) string {
 		}
 	}
 	return b.String()
+}
+
+// covered names the families of which the error bars hold least and most, the first by
+// name of equals.
+func covered(by map[string]float64) (least, most string) {
+	for _, f := range slices.Sorted(maps.Keys(by)) {
+		if least == "" || by[f] < by[least] {
+			least = f
+		}
+		if most == "" || by[f] > by[most] {
+			most = f
+		}
+	}
+	return least, most
 }
 
 // merged puts the metrics of a family together, weighed by their runs.
