@@ -49,8 +49,7 @@ var fitted = []fittedValue{
 	{"early_casts", 2.062},
 	{"attention_fp8", 1.312},
 	{"routed_apart", 1.245},
-	{"band_base", 0.0585},
-	{"band_comm", 0.3046},
-	{"band_moe", 0.09402},
-	{"band_new", 0.1256},
+	{"band_base", 0.04702},
+	{"band_parts", 0.7563},
+	{"band_new", 0.127},
 }
