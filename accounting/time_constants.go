@@ -20,12 +20,14 @@ const (
 	attentionSpread   = 0.2
 	launchSpread      = 0.4
 	elementwiseSpread = 0.25
-	pipelineSpread    = 0.3
 	stepSpread        = 0.7
 	optimizerSpread   = 0.3
 	groupedSpread     = 0.15
 	stragglerSpread   = 0.7
 
+	// pipelineSpread is of a pipeline's sends and bubble, for which nothing is fitted: they
+	// are taken to be as uncertain as other overlap.
+	pipelineSpread = 0.3
 	// exchangeSpread is of the exposed part of an exchange: its latency and what of it is
 	// hidden, 0.3 each, squares added.
 	exchangeSpread = 0.42

@@ -72,7 +72,7 @@ func TestHoldout(t *testing.T) {
 	}
 	require.Less(t, h.Unseen.MacroMedian, 0.11)
 	require.InDelta(t, coverage, h.Coverage, 0.1)
-	require.Less(t, h.Score, 0.28) // bars that know of communication and experts alone have 0.296
+	require.Less(t, h.Score, 0.28) // 0.296 with bars of communication and experts alone, on an earlier fit
 }
 
 // vtrain is the mean error on vTrain's runs, on one node or on many: the figure
