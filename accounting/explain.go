@@ -173,9 +173,15 @@ func (c *Case) Explain(tensors bool) (*Explanation, error) {
 	}
 	e.FLOPs = c.flopsFields(k)
 	e.Memory = c.memoryFields(&r.Memory)
+	if r.RuledOut() && e.Memory.Fits != nil {
+		*e.Memory.Fits = false // no bytes were counted
+	}
 	if !r.RuledOut() && c.Setting.Machine != nil {
 		e.Time = c.timeFields(k)
 		e.Notes = c.Notes
+		if !r.Fits() {
+			e.Notes = append(e.Notes, "time and cost are of a plan that does not fit: they compare plans, and nobody can run this one")
+		}
 	}
 	if !r.RuledOut() {
 		moments, err := k.Timeline(&c.Setting)

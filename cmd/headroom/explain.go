@@ -66,6 +66,9 @@ Whatever is not given has a default, which the output states. Sizes take K M B T
 				if e.Cost, err = money.costOf(s, cmd, whole, c, e.Time); err != nil {
 					return err
 				}
+				if e.Status == "oom" {
+					e.Cost.Notes = append(e.Cost.Notes, "nobody can pay this: the plan does not fit into memory")
+				}
 			}
 			if s.JSON {
 				if e.Time != nil && e.Cost == nil {

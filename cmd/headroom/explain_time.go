@@ -21,6 +21,9 @@ func (s *state) printTime(e *accounting.Explanation) {
 	}
 	t.add("step", significant(x.StepSeconds), percent(1, 1))
 	t.write(s.Stdout, "  ", plain)
+	if e.Status == "oom" {
+		fmt.Fprintf(s.Stdout, "  of a plan that does not fit: %s too much\n", inGiB(e.Memory.ShortfallBytes))
+	}
 	fmt.Fprintf(s.Stdout, "  four of five runs take %s to %s s\n", significant(x.Low), significant(x.High))
 	fmt.Fprintf(s.Stdout, "  %s tokens a second and GPU · MFU %s · HFU %s of %s TFLOPS\n\n",
 		thousands(int64(x.TokensPerSecondPerGPU)), percent(1000*x.MFU, 1000), percent(1000*x.HFU, 1000), significant(x.PeakFLOPS*1e-12))
