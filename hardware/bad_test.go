@@ -116,6 +116,11 @@ func TestBadPrices(t *testing.T) {
 	f("price_negative", "price_negative.csv:2:33: price_per_hour_usd: -24 is negative")
 	f("price_with_dollar", `price_with_dollar.csv:2:33: price_per_hour_usd: "$24" is not a number`)
 	f("price_nan", `price_nan.csv:2:33: price_per_hour_usd: "NaN" is not a number`)
+	f("network",
+		"network.csv:2:33: notes: a node network of 0 Gb/s: leave it out when it is not known",
+		"network.csv:3:33: notes: a node network of -400 Gb/s: leave it out when it is not known",
+		"network.csv:4:33: notes: a node network of inf Gb/s: leave it out when it is not known",
+	)
 	f("per_gpu_wrong", "per_gpu_wrong.csv:2:36: per_gpu_hour_usd: 3.1 is not price_per_hour_usd 24 / 8 gpus = 3.0000")
 	f("per_gpu_is_of_instance", "per_gpu_is_of_instance.csv:2:36: per_gpu_hour_usd: 24 is not price_per_hour_usd 24 / 8 gpus = 3.0000: is it the price of the whole instance, or price_per_hour_usd that of one GPU?")
 	f("price_of_instance_for_one", "price_of_instance_for_one.csv:2:33: price_per_hour_usd: 98.32 for 1 h100-sxm is $98.32 per GPU-hour, outside 0.125 to 53.46 (known rows of h100-sxm have 1.25 to 17.82, the dearest is prices.csv:165): is it the price of a whole instance?")

@@ -77,14 +77,19 @@ type Price struct {
 }
 
 // readNotes takes from the notes what they say in a fixed form: "node network 3200.0
-// Gb/s" and "3y committed use".
-func (p *Price) readNotes() {
+// Gb/s" and "3y committed use". It returns what is wrong with them, or "".
+func (p *Price) readNotes() string {
 	for note := range strings.SplitSeq(p.Notes, ";") {
 		w := strings.Fields(note)
 		switch {
 		case len(w) == 4 && w[0] == "node" && w[1] == "network" && w[3] == "Gb/s":
-			if x, err := strconv.ParseFloat(w[2], 64); err == nil && x > 0 && x < 1e9 {
+			x, err := strconv.ParseFloat(w[2], 64)
+			switch {
+			case err != nil: // words, as in all other notes
+			case x > 0 && x < 1e9:
 				p.NetworkBytesPerSecond = Known(x * BytesPerGbit / float64(p.GPUs))
+			default:
+				return fmt.Sprintf("a node network of %s Gb/s: leave it out when it is not known", w[2])
 			}
 		case len(w) == 3 && w[1] == "committed" && w[2] == "use":
 			if years, err := strconv.ParseUint(strings.TrimSuffix(w[0], "y"), 10, 8); err == nil && years > 0 {
@@ -92,6 +97,7 @@ func (p *Price) readNotes() {
 			}
 		}
 	}
+	return ""
 }
 
 // Why an offer is not good for a run of some size.

@@ -88,7 +88,9 @@ func parsePrices(file string, r io.Reader, asOf Date, known []Price) ([]Price, e
 			continue
 		}
 		p.PerGPUHourUSD = p.PerHourUSD / float64(p.GPUs)
-		p.readNotes()
+		if wrong := p.readNotes(); wrong != "" {
+			r.fail("notes", "%s", wrong)
+		}
 		if perGPU.Known {
 			checkPerGPU(r, p, perGPU.Value)
 		}
