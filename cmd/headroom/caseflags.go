@@ -158,7 +158,7 @@ func (f *caseFlags) recompute() (string, error) {
 // networkShare is a --network flag in bytes a second.
 func networkShare(gbits float64) (hardware.Optional[float64], error) {
 	if !(gbits > 0 && gbits <= 1e5) {
-		return hardware.Optional[float64]{}, usage("an H100 node usually has 400 a GPU", "--network %g: write Gbit/s of one GPU, above 0", gbits)
+		return hardware.Optional[float64]{}, usage("an H100 node usually has 400 a GPU", "--network %g: write Gbit/s of one GPU, above 0 and at most 100000", gbits)
 	}
 	return hardware.Known(gbits * hardware.BytesPerGbit), nil
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"headroom/accounting"
+	"headroom/hardware"
 	"headroom/results"
 	"headroom/sweep"
 
@@ -143,6 +144,9 @@ type accountingAnswer struct {
 // answer evaluates the row's case again.
 func answer(d *results.Dataset, r *results.Row) (a accountingAnswer) {
 	if r.Status != results.StatusOOM && r.Status != results.StatusRuledOut {
+		if r.Status == results.StatusFits && r.StepSeconds == 0 {
+			a.Note = untimed(d, r)
+		}
 		return a
 	}
 	c, err := caseOf(d, r)
@@ -165,6 +169,22 @@ func answer(d *results.Dataset, r *results.Row) (a accountingAnswer) {
 		a.Note = "no single change that was tried makes it fit, nor one together with full recompute"
 	}
 	return a
+}
+
+// untimed tells why a row that fits has no time, "" where that is not known.
+func untimed(d *results.Dataset, r *results.Row) string {
+	c, err := caseOf(d, r)
+	if err != nil {
+		return ""
+	}
+	a, err := hardware.Lookup(r.Accelerator)
+	if err != nil {
+		return ""
+	}
+	if _, err = accounting.NewMachine(a.PerDevice(), &c.Recipe.Precision, 0); err != nil {
+		return "it fits into the memory, and has no time and no cost: " + err.Error()
+	}
+	return ""
 }
 
 // caseOf is the case of a row; the error says why it cannot be put together again.
