@@ -120,6 +120,7 @@ func TestBadPrices(t *testing.T) {
 		"network.csv:2:33: notes: a node network of 0 Gb/s: leave it out when it is not known",
 		"network.csv:3:33: notes: a node network of -400 Gb/s: leave it out when it is not known",
 		"network.csv:4:33: notes: a node network of inf Gb/s: leave it out when it is not known",
+		"network.csv:5:33: notes: a node network of 1e999 Gb/s: leave it out when it is not known",
 	)
 	f("per_gpu_wrong", "per_gpu_wrong.csv:2:36: per_gpu_hour_usd: 3.1 is not price_per_hour_usd 24 / 8 gpus = 3.0000")
 	f("per_gpu_is_of_instance", "per_gpu_is_of_instance.csv:2:36: per_gpu_hour_usd: 24 is not price_per_hour_usd 24 / 8 gpus = 3.0000: is it the price of the whole instance, or price_per_hour_usd that of one GPU?")

@@ -1,6 +1,7 @@
 package hardware
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -85,7 +86,7 @@ func (p *Price) readNotes() string {
 		case len(w) == 4 && w[0] == "node" && w[1] == "network" && w[3] == "Gb/s":
 			x, err := strconv.ParseFloat(w[2], 64)
 			switch {
-			case err != nil: // words, as in all other notes
+			case err != nil && !errors.Is(err, strconv.ErrRange): // words, as in all other notes
 			case x > 0 && x < 1e9:
 				p.NetworkBytesPerSecond = Known(x * BytesPerGbit / float64(p.GPUs))
 			default:
