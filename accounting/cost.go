@@ -149,11 +149,24 @@ func (c *Cost) pay(why string, assumedNetwork float64) error {
 			c.Notes = append(c.Notes, fmt.Sprintf("the price binds for %.0f months, $%.0f in all: the run pays for %.2g %% of that", term/365/24*12, *c.CommitmentUSD, 100*c.Hours/term))
 		}
 	}
-	if c.Instances > 1 && c.Price.ShorterNetwork(assumedNetwork) {
-		net := c.Price.NetworkBytesPerSecond.Or(0) / hardware.BytesPerGbit
-		c.Notes = append(c.Notes, fmt.Sprintf("the instance's network is %.4g Gbit/s a GPU, and the time was told with %.4g: it is too short, --network %.4g tells that of the instance", net, assumedNetwork/hardware.BytesPerGbit, net))
+	if short := shortNetwork(c.Price, q, assumedNetwork); short != "" {
+		c.Notes = append(c.Notes, short+fmt.Sprintf(", --network %.4g tells that of the instance", c.Price.NetworkBytesPerSecond.Or(0)/hardware.BytesPerGbit))
 	}
 	return nil
+}
+
+// ShortNetwork says that what is paid for has less network than the time was told with,
+// or "": the time is too short, and so are the dollars.
+func ShortNetwork(p *hardware.Price, q hardware.Quote, a hardware.Accelerator) string {
+	return shortNetwork(p, q, a.NICBytesPerSecond.Or(assumedNIC))
+}
+
+func shortNetwork(p *hardware.Price, q hardware.Quote, assumed float64) string {
+	if q.Instances < 2 || !p.ShorterNetwork(assumed) {
+		return ""
+	}
+	return fmt.Sprintf("the instance's network is %.4g Gbit/s a GPU, and the time was told with %.4g: it is too short",
+		p.NetworkBytesPerSecond.Or(0)/hardware.BytesPerGbit, assumed/hardware.BytesPerGbit)
 }
 
 // Check says what is wrong with the assumptions.

@@ -30,6 +30,7 @@ type Plan struct {
 	// Excluded tells what each constraint takes away from what the ones before it
 	// leave, those of plan: auto included.
 	Excluded []PlanExclusion `json:"excluded,omitempty"`
+	Notes    []string        `json:"notes,omitempty"` // see [Study.Notes]
 }
 
 // A PlanExclusion is the work of one constraint.
@@ -153,6 +154,15 @@ func catalogs() string {
 	return hex.EncodeToString(sum[:])
 }
 
+// Notes tells what a reader of the dataset should know, and no row says.
+func (s *Study) Notes() ([]string, error) {
+	e, err := newEngine(s)
+	if err != nil {
+		return nil, err
+	}
+	return e.priceNotes(), nil
+}
+
 // Plan describes what [Run] would do under an engine of that version.
 func (s *Study) Plan(engine string) (Plan, error) {
 	ds := s.dataset(engine)
@@ -186,6 +196,9 @@ func (s *Study) Plan(engine string) (Plan, error) {
 		p.Models = append(p.Models, PlanModel{Name: m.Name, Source: m.Source, Parameters: n.Total, Notes: m.Notes})
 	}
 	var err error
+	if p.Notes, err = s.Notes(); err != nil {
+		return p, err
+	}
 	p.Estimate, err = s.estimate(ds, runtime.GOMAXPROCS(0))
 	return p, err
 }

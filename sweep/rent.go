@@ -1,6 +1,9 @@
 package sweep
 
 import (
+	"fmt"
+	"slices"
+
 	"headroom/accounting"
 	"headroom/hardware"
 )
@@ -46,4 +49,45 @@ func (v *evaluator) rent() *rent {
 	}
 	last.gpus, last.rent = key.gpus, r
 	return r
+}
+
+// priceNotes says of each accelerator whose dollars are of machines with less network
+// than its time was told with, because the study allows no other price of it.
+func (e *engine) priceNotes() (notes []string) {
+	said := ""
+	for i := range e.rooms {
+		r := &e.rooms[i]
+		if e.study.Tokens == 0 || r.name == said {
+			continue // no dollars; or another network of the study, of the same machines
+		}
+		for _, ranks := range e.numbers() {
+			p, q, _ := hardware.CheapestOffer(r.offers, r.device, (ranks-1)/r.devices+1)
+			if p == nil {
+				continue
+			}
+			if short := accounting.ShortNetwork(p, q, r.device); short != "" {
+				notes = append(notes, fmt.Sprintf("%s is paid at %s's price in %s: %s; the axis network tells times with another", r.name, p.Provider, p.Region, short))
+				said = r.name
+				break
+			}
+		}
+	}
+	return notes
+}
+
+// numbers are the GPUs of the study's cases, or their most where the plans make them.
+func (e *engine) numbers() []int64 {
+	most := int64(1)
+	for k, kind := range e.kinds {
+		switch kind {
+		case axGPUs:
+			return e.values[k]
+		case axTP, axPP, axCP, axDP:
+			// Beyond all numbers no case is possible.
+			if n, err := product(most, max(slices.Max(e.values[k]), 1)); err == nil {
+				most = n
+			}
+		}
+	}
+	return []int64{most}
 }

@@ -110,6 +110,9 @@ func (s *state) printPlan(a *planAnswer) {
 	fmt.Fprintf(w, "\n%s of %s rows, about %s in %s\n", plural(a.Parts, "part"), thousands(a.PartRows), inGiB(a.Bytes), a.Dir)
 	fmt.Fprintf(w, "about %s in %s with %s on this machine, as %s tell\n",
 		plural(roughly(a.Rows), "row"), roughTime(a.Seconds), plural(int64(a.Workers), "worker"), plural(a.Sampled, "sampled case"))
+	for _, n := range a.Notes {
+		wrapped(w, "note: ", n)
+	}
 	switch {
 	case a.OtherStudy:
 		fmt.Fprintf(w, "%s belongs to another study: sweep would refuse it; name another with -o\n", a.Dir)

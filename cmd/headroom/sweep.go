@@ -109,6 +109,7 @@ type sweepAnswer struct {
 	AllocsPerCase         float64           `json:"allocations_per_case"`
 	PeakRSSBytes          int64             `json:"peak_rss_bytes"` // 0 where the system does not say
 	Best                  []json.RawMessage `json:"best"`
+	Notes                 []string          `json:"notes,omitempty"`
 }
 
 // sweep runs a study and shows the best of what came out.
@@ -142,6 +143,9 @@ func (s *state) sweep(study *sweep.Study, opt sweep.Options) error {
 	}
 
 	a := sweepAnswer{Study: study.Name, Summary: sum, Workers: opt.Workers, Seconds: elapsed.Seconds(), CPUSeconds: spent, PeakRSSBytes: s.PeakRSS(), Best: []json.RawMessage{}}
+	if a.Notes, err = study.Notes(); err != nil {
+		return err
+	}
 	if done := opt.Progress.Snapshot(); done.Cases > 0 {
 		a.CasesPerSecond = float64(done.Cases) / elapsed.Seconds()
 		a.RowsPerSecond = float64(done.Rows) / elapsed.Seconds()
@@ -336,6 +340,9 @@ func (s *state) tellRun(study *sweep.Study, a *sweepAnswer, shard sweep.Shard) {
 	}
 	if a.Damaged > 0 {
 		fmt.Fprintf(s.Stderr, "made anew: %s did not hold what was committed\n", plural(int64(a.Damaged), "part"))
+	}
+	for _, n := range a.Notes {
+		wrapped(s.Stderr, "note: ", n)
 	}
 	if !a.Complete {
 		note := "other shards are still to come"
