@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"headroom/accounting/arch"
+	"headroom/internal/digits"
 )
 
 // Options is a case as a person writes it: names for recipes, zero or nil for
@@ -211,7 +212,7 @@ func (o Options) Resolve() (*Case, error) {
 		if o.Model.MaxPositions > 0 {
 			x.Context = min(x.Context, o.Model.MaxPositions)
 		}
-		note("no context length was given: %d tokens are assumed", x.Context)
+		note("no context length was given: %s tokens are assumed", digits.Thousands(x.Context))
 	}
 	x.MicroBatch = max(o.MicroBatch, 1)
 	x.GlobalBatch = o.GlobalBatch

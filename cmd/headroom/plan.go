@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"strings"
 
+	"headroom/internal/digits"
 	"headroom/results"
 	"headroom/sweep"
 
@@ -94,7 +95,7 @@ func (s *state) printPlan(a *planAnswer) {
 	w := s.Stdout
 	fmt.Fprintf(w, "study %s: %s", a.Study, plural(a.Cases, "case"))
 	if a.Raw != "" && a.Raw != fmt.Sprint(a.Cases) {
-		fmt.Fprintf(w, " of %s before constraints", grouped(a.Raw))
+		fmt.Fprintf(w, " of %s before constraints", digits.Grouped(a.Raw))
 	}
 	fmt.Fprint(w, "\n\n")
 	t := table("axis", ">n", "values")

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"headroom/internal/digits"
 )
 
 // writeJSON answers a machine.
@@ -100,21 +102,7 @@ func (s *state) bold(text string) string {
 }
 
 // thousands writes an integer in groups of three.
-func thousands(n int64) string {
-	return grouped(strconv.FormatInt(n, 10))
-}
-
-// grouped is thousands for a number too large for 64 bits.
-func grouped(digits string) string {
-	sign := ""
-	if digits[0] == '-' {
-		sign, digits = "-", digits[1:]
-	}
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return sign + digits
-}
+func thousands(n int64) string { return digits.Thousands(n) }
 
 const (
 	gib = 1 << 30
@@ -148,8 +136,8 @@ func significant(x float64) string {
 	case a >= 1e4:
 		return thousands(int64(math.Round(x)))
 	}
-	digits := 3 - int(math.Floor(math.Log10(a)))
-	return strconv.FormatFloat(x, 'f', max(digits, 0), 64)
+	decimals := 3 - int(math.Floor(math.Log10(a)))
+	return strconv.FormatFloat(x, 'f', max(decimals, 0), 64)
 }
 
 // trimZeros drops a fraction of zeros.

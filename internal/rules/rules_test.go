@@ -115,7 +115,7 @@ var bans = []ban{
 		"a choice is found without datasets, command lines or pictures; whoever asks draws it",
 	},
 	{
-		[]string{"internal/suggest", "results/plot"},
+		[]string{"internal/suggest", "internal/digits", "results/plot"},
 		[]string{"headroom/"},
 		"a leaf that everybody may use",
 	},
