@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"headroom/hardware"
+	"headroom/internal/digits"
 )
 
 // A Rental is a training run that is to be paid for.
@@ -103,7 +104,8 @@ func (r Rental) Cost() (Cost, error) {
 		return Cost{}, fmt.Errorf("a goodput of %g: write a share above 0 and at most 1", c.Goodput.Share)
 	}
 	if r.Tokens%r.TokensPerStep != 0 {
-		c.Notes = append(c.Notes, fmt.Sprintf("%d tokens are not a whole number of steps of %d: rounded up to %d steps", r.Tokens, r.TokensPerStep, c.Steps))
+		c.Notes = append(c.Notes, fmt.Sprintf("%s tokens are not a whole number of steps of %s: rounded up to %s steps",
+			digits.Thousands(r.Tokens), digits.Thousands(r.TokensPerStep), digits.Thousands(c.Steps)))
 	}
 	var err error
 	if c.TokensTrained, err = mulChecked(c.Steps, r.TokensPerStep); err != nil {
@@ -136,7 +138,7 @@ func (c *Cost) pay(why string, assumedNetwork float64) error {
 	}
 	c.RentedGPUs, c.Instances = q.GPUs, q.Instances
 	if idle := q.GPUs - c.GPUs; idle > 0 {
-		c.Notes = append(c.Notes, fmt.Sprintf("%d GPUs are rented for %d: instances are whole", q.GPUs, c.GPUs))
+		c.Notes = append(c.Notes, fmt.Sprintf("%s GPUs are rented for %s: instances are whole", digits.Thousands(q.GPUs), digits.Thousands(c.GPUs)))
 	}
 	usd := func(hours float64) *float64 {
 		x := hours * q.PerHourUSD
@@ -146,7 +148,8 @@ func (c *Cost) pay(why string, assumedNetwork float64) error {
 	if term, bound := c.Price.CommitmentHours.Get(); bound {
 		c.CommitmentUSD = usd(term)
 		if c.Hours < term {
-			c.Notes = append(c.Notes, fmt.Sprintf("the price binds for %.0f months, $%.0f in all: the run pays for %.2g %% of that", term/365/24*12, *c.CommitmentUSD, 100*c.Hours/term))
+			c.Notes = append(c.Notes, fmt.Sprintf("the price binds for %.0f months: $%s are to be paid, whatever the run takes; the cost told is the run's share, %.2g %% of that",
+				term/365/24*12, digits.Grouped(fmt.Sprintf("%.0f", *c.CommitmentUSD)), 100*c.Hours/term))
 		}
 	}
 	if short := shortNetwork(c.Price, q, assumedNetwork); short != "" {

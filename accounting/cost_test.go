@@ -36,7 +36,7 @@ func TestCost(t *testing.T) {
 	// 19.08 h · 700 W · 0.8 · 1.2 = 12,821.76 Wh.
 	require.InEpsilon(t, 12.82176, *c.Energy.KWh, near)
 	require.Equal(t, []string{
-		"1000000000 tokens are not a whole number of steps of 524288: rounded up to 1908 steps",
+		"1,000,000,000 tokens are not a whole number of steps of 524,288: rounded up to 1,908 steps",
 		"16 GPUs are rented for 12: instances are whole",
 	}, c.Notes)
 	require.Equal(t, PerfectGoodput, c.Goodput)
@@ -174,7 +174,7 @@ func TestCommitmentIsNamed(t *testing.T) {
 	require.NoError(t, err)
 	require.InEpsilon(t, 1000, *c.USD, near) // 100 h; the term is paid for besides
 	require.InEpsilon(t, 87600, *c.CommitmentUSD, near)
-	require.Contains(t, c.Notes[len(c.Notes)-1], "the price binds for 12 months")
+	require.Equal(t, "the price binds for 12 months: $87,600 are to be paid, whatever the run takes; the cost told is the run's share, 1.1 % of that", c.Notes[len(c.Notes)-1])
 }
 
 func TestScalingLaws(t *testing.T) {

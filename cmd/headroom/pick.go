@@ -39,8 +39,8 @@ type pickFlags struct {
 }
 
 const (
-	defaultGlobalTokens = 4 << 20  // a usual batch of large models
-	horizonHours        = 365 * 24 // nobody plans a longer run without saying so
+	defaultGlobalTokens = 4 << 20     // a usual batch of large models
+	horizonHours        = hoursOfYear // nobody plans a longer run without saying so
 )
 
 func newPick(s *state) *cobra.Command {
@@ -268,7 +268,7 @@ func (f *pickFlags) batch(cmd *cobra.Command, q *pick.Query) error {
 		if o.Model != nil && o.Model.MaxPositions > 0 {
 			o.Context = min(o.Context, o.Model.MaxPositions)
 		}
-		f.note("no context length was given: %d tokens are assumed", o.Context)
+		f.note("no context length was given: %s tokens are assumed", thousands(o.Context))
 	}
 	if o.GlobalBatch = int64(f.run.gb); o.GlobalBatch > 0 {
 		return nil

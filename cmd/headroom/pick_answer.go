@@ -91,6 +91,9 @@ func (f *pickFlags) assumptions(r *pick.Result) (out []string) {
 				f.sources())
 		}
 	}
+	if slices.Contains(f.money.pricing, string(hardware.Reserved)) {
+		add("cost and order are by the run's share of a contract, as if the rest of it had a use; a budget is held against all that the contract binds one to pay")
+	}
 	switch {
 	case f.network > 0:
 		add("network: %g Gbit/s a GPU, as given", f.network)

@@ -13,6 +13,8 @@ import (
 	"headroom/sweep/pick"
 )
 
+const hoursOfYear = 365 * 24
+
 // pickColumns is how wide the answer is written: a usual terminal.
 const pickColumns = 100
 
@@ -121,6 +123,9 @@ func printChoice(w io.Writer, c *pick.Choice) {
 func addCost(t *textTable, cost *accounting.Cost) {
 	if usd := cost.USD; usd != nil {
 		t.add("cost", fmt.Sprintf("$%s ($%s to $%s)", wholeDollars(*usd), wholeDollars(*cost.USDLow), wholeDollars(*cost.USDHigh)))
+		if cost.CommitmentUSD != nil {
+			t.add("contract", fmt.Sprintf("$%s in %.0f months, of which the cost is the run's share", wholeDollars(*cost.CommitmentUSD), cost.Price.CommitmentHours.Or(0)*12/hoursOfYear))
+		}
 		t.add("price", priceText(cost))
 		if p := cost.Price; p.Provider != hardware.UserProvider {
 			t.add("offer", strings.TrimSpace(fmt.Sprintf("%s in %s · %s %s", p.Provider, p.Region, p.Pricing, p.InstanceType)))
@@ -268,7 +273,11 @@ func seller(c *pick.Choice) string {
 	case p == nil:
 		return ""
 	case p.Pricing == hardware.Spot || p.Pricing == hardware.Reserved:
-		return p.Provider + " " + string(p.Pricing)
+		name := p.Provider + " " + string(p.Pricing)
+		if term, bound := p.CommitmentHours.Get(); bound {
+			name += fmt.Sprintf(" (%.0fy)", term/hoursOfYear)
+		}
+		return name
 	}
 	return p.Provider
 }

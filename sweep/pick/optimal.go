@@ -62,7 +62,7 @@ func PickOptimal(q OptimalQuery) (*Result, error) {
 		return nil, errors.New("a compute-optimal choice needs a number of FLOPs or a budget in dollars")
 	}
 	budget := q.BudgetUSD
-	q.BudgetUSD = 0 // the cheapest at each size is held against it here
+	q.BudgetUSD, q.contractsUSD = 0, budget // the cheapest at each size is held against it here
 	flops, err := q.guess(budget)
 	if err != nil {
 		return nil, err
@@ -72,6 +72,9 @@ func PickOptimal(q OptimalQuery) (*Result, error) {
 	searches := 0
 	for ; searches < mostSearches; searches++ {
 		r, err := q.search(flops)
+		if err != nil && least != nil && best == nil {
+			break // the family ends above what the budget buys
+		}
 		if err != nil {
 			return nil, err
 		}

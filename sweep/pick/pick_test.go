@@ -245,6 +245,32 @@ func TestPickDoesNotDependOnWorkersOrOrder(t *testing.T) {
 	require.Equal(t, want, text(2, func(q *Query) { slices.Reverse(q.Accelerators); q.GPUs = []int64{8, 16, 8} }))
 }
 
+func TestPickHoldsBudgetsAgainstContracts(t *testing.T) {
+	// An offer that binds for a year: the run's share on h100 ×8 is $80, and the contract
+	// $175,200.
+	q := byHand(t)
+	bound := offer("bound", "h100-sxm", 8, 20)
+	bound.Pricing, bound.CommitmentHours = hardware.Reserved, hardware.Known(8760.0)
+	q.Offers = append(q.Offers, bound)
+	r, err := Pick(q)
+	require.NoError(t, err)
+	require.Equal(t, "bound", r.Winner.Cost.Price.Provider)
+	require.InEpsilon(t, 80, r.Winner.usd(), 1e-9)
+
+	for budget, provider := range map[float64]string{175_000: "one", 175_300: "bound"} {
+		q.BudgetUSD, q.DeadlineHours = budget, 4.05
+		q.GPUs = []int64{8}
+		r, err = Pick(q)
+		require.NoError(t, err)
+		require.Equal(t, provider, r.Winner.Cost.Price.Provider, budget)
+	}
+	q.Offers, q.BudgetUSD, q.DeadlineHours = []hardware.Price{bound}, 1000, 0
+	r, err = Pick(q)
+	require.NoError(t, err)
+	require.Nil(t, r.Winner)
+	require.Equal(t, "nothing costs at most $1,000; the cheapest binds one to pay $175,200", r.Why)
+}
+
 func TestPickWithoutPrices(t *testing.T) {
 	q := byHand(t)
 	q.Offers = nil

@@ -31,7 +31,7 @@ type Query struct {
 	// no accelerator has one, the fastest is found without dollars.
 	Offers []hardware.Price
 
-	BudgetUSD     float64 // 0 = none
+	BudgetUSD     float64 // of what is to be paid, a contract to its end; 0 = none
 	DeadlineHours float64 // 0 = none
 	// HorizonHours leaves out longer runs where no deadline is given and others meet
 	// the budget within it; 0 = none.
@@ -46,6 +46,8 @@ type Query struct {
 	// [accounting.ErrNoProgress] are ruled out.
 	Goodput func(gpus int64, p *hardware.Price) (accounting.Goodput, error)
 	Energy  *accounting.EnergyInputs // nil = not asked
+
+	contractsUSD float64 // a budget for contracts alone: [PickOptimal] holds the rest against its own
 
 	Timer   Timer // nil = [ModelTimer]
 	Workers int   // 0 = 1

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"headroom/hardware"
+	"headroom/internal/digits"
 )
 
 // settle applies the demands, and finds the front, the winner and what is held
@@ -65,7 +66,7 @@ func (r *Result) feasible(choices []Choice, counts tally) []Choice {
 		switch {
 		case q.DeadlineHours > 0 && hours > q.DeadlineHours:
 			counts.add(stageCost, reasonDeadline, 1)
-		case q.BudgetUSD > 0 && usd > q.BudgetUSD:
+		case q.BudgetUSD > 0 && usd > q.BudgetUSD, q.contractsUSD > 0 && c.contract() > q.contractsUSD:
 			counts.add(stageCost, reasonBudget, 1)
 		default:
 			out = append(out, *c)
@@ -81,15 +82,25 @@ func (r *Result) feasible(choices []Choice, counts tally) []Choice {
 	return out
 }
 
-// demanded is what is held against budget and deadline.
+// demanded is what is held against budget and deadline. A contract is to be paid to its
+// end, whatever the run's share of it.
 func (c *Choice) demanded(cautious bool) (usd, hours float64) {
-	if !cautious {
-		return c.usd(), c.Cost.Hours
+	usd, hours = c.usd(), c.Cost.Hours
+	if cautious {
+		hours = c.Cost.HoursHigh
+		if c.Cost.USDHigh != nil {
+			usd = *c.Cost.USDHigh
+		}
 	}
-	if c.Cost.USDHigh == nil {
-		return math.Inf(1), c.Cost.HoursHigh
+	return max(usd, c.contract()), hours
+}
+
+// contract is what the price binds one to pay in all, 0 where it does not bind.
+func (c *Choice) contract() float64 {
+	if c.Cost.CommitmentUSD == nil {
+		return 0
 	}
-	return *c.Cost.USDHigh, c.Cost.HoursHigh
+	return *c.Cost.CommitmentUSD
 }
 
 // dated says that the price is of a known day, of a provider's own machines.
@@ -173,6 +184,9 @@ func (r *Result) nearest(q *Query, choices []Choice) {
 		if q.DeadlineHours > 0 {
 			over = max(over, hours/q.DeadlineHours)
 		}
+		if q.contractsUSD > 0 {
+			over = max(over, c.contract()/q.contractsUSD)
+		}
 		return over
 	}
 	near := slices.MinFunc(choices, func(a, b Choice) int {
@@ -184,11 +198,17 @@ func (r *Result) nearest(q *Query, choices []Choice) {
 		end = " at the high end of the error bar"
 	}
 	usd, hours := near.demanded(q.Cautious)
+	costs := "costs"
+	if near.contract() == usd {
+		costs = "binds one to pay"
+	}
 	switch {
 	case q.BudgetUSD > 0 && q.DeadlineHours > 0:
-		r.Why = fmt.Sprintf("nothing costs at most %s and ends within %.4g days; the nearest costs %s and takes %.4g days%s", dollars(q.BudgetUSD), q.DeadlineHours/24, dollars(usd), hours/24, end)
+		r.Why = fmt.Sprintf("nothing costs at most %s and ends within %.4g days; the nearest %s %s and takes %.4g days%s", dollars(q.BudgetUSD), q.DeadlineHours/24, costs, dollars(usd), hours/24, end)
 	case q.BudgetUSD > 0:
-		r.Why = fmt.Sprintf("nothing costs at most %s; the cheapest costs %s%s", dollars(q.BudgetUSD), dollars(usd), end)
+		r.Why = fmt.Sprintf("nothing costs at most %s; the cheapest %s %s%s", dollars(q.BudgetUSD), costs, dollars(usd), end)
+	case q.contractsUSD > 0 && near.contract() > q.contractsUSD:
+		r.Why = fmt.Sprintf("every contract binds one to pay more; the nearest %s", dollars(near.contract()))
 	default:
 		r.Why = fmt.Sprintf("nothing ends within %.4g days; the fastest takes %.4g days%s", q.DeadlineHours/24, hours/24, end)
 	}
@@ -199,11 +219,7 @@ func dollars(usd float64) string {
 	if usd < 100 {
 		return fmt.Sprintf("$%.2f", usd)
 	}
-	digits := fmt.Sprintf("%.0f", usd)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return "$" + digits
+	return "$" + digits.Grouped(fmt.Sprintf("%.0f", usd))
 }
 
 // whyNothing tells what rules out all candidates: the last thing that one of them
