@@ -1,9 +1,6 @@
 package accounting
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // TimeFields are the seconds of one optimizer step.
 type TimeFields struct {
@@ -64,16 +61,8 @@ func (c *Case) timeFields(k *Compiled) *TimeFields {
 	for _, p := range t.Parts() {
 		f.Parts[p.Name] = p.Seconds
 	}
-	mine := []string{m.efficiency().Name, m.Calibration.Stacks[k.Ledger.stack()].Name}
-	if m.efficiency().Attention == 0 {
-		mine = append(mine, m.Calibration.Architectures[archAmpere].Name)
-	}
-	if k.Ledger.Recipe.Attention == Unfused {
-		mine = append(mine, m.Calibration.Unfused.Name)
-	}
 	for _, x := range m.Calibration.Constants() {
-		owner, _, owned := strings.Cut(x.Name, ".")
-		if !owned || slices.Contains(mine, owner) {
+		if k.Ledger.restsOn(x.Name, m) {
 			f.Constants = append(f.Constants, ConstantField{x.Name, *x.Value, x.Source, Fitted(x.Name)})
 		}
 	}
@@ -85,4 +74,24 @@ func (c *Case) timeFields(k *Compiled) *TimeFields {
 		c.Notes = append(c.Notes, "no training run on this architecture has been measured: its time rests on "+m.efficiency().Name+"'s constants, with a wider error bar")
 	}
 	return f
+}
+
+// restsOn says whether the time of a case on a machine can depend on a constant: those of
+// nobody, of its architecture and of its stack, and what these take from others.
+func (l *Ledger) restsOn(constant string, m *Machine) bool {
+	owner, name, owned := strings.Cut(constant, ".")
+	if !owned {
+		return true
+	}
+	mine, c, id := m.efficiency(), m.Calibration, l.stack()
+	switch owner {
+	case mine.Name, c.Stacks[id].Name:
+		return true
+	case c.Unfused.Name:
+		return id.unfused()
+	case c.Architectures[archAmpere].Name: // see [Calibration.attention] and [Machine.earlyAttention]
+		early := m.arch == archHopper && l.Recipe.Attention.under(l.Profile).early()
+		return name == "attention" && (early || mine.Attention == 0) || name == "matmul_16bit" && mine.Attention == 0
+	}
+	return false
 }

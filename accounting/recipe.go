@@ -164,6 +164,17 @@ func (a AttentionKernel) String() string {
 // fused says that the scores never reach memory.
 func (a AttentionKernel) fused() bool { return a != Unfused }
 
+// under is the kernel that is meant under a profile: flash is the framework's own.
+func (a AttentionKernel) under(p *Profile) AttentionKernel {
+	if a == Flash && !p.CuDNN {
+		return Flash2
+	}
+	return a
+}
+
+// early says that a kernel knows Ampere's instructions alone.
+func (a AttentionKernel) early() bool { return a == Flash1 || a == Triton || a == Flash2 }
+
 // ParseAttention reads the name of a kernel; sdpa and eager, their names in
 // Hugging Face code, are understood.
 func ParseAttention(name string) (AttentionKernel, error) {

@@ -76,11 +76,7 @@ const (
 // fused is the time of fused attention, one direction, in the recipe's kernel.
 func (u *unitContext) fused(work, span float64, a *arch.Attention, backward bool) float64 {
 	width := float64(a.HeadDim+a.ValueDim) / 2
-	kernel := u.r.Attention
-	if kernel == Flash && !u.profile.CuDNN {
-		kernel = Flash2
-	}
-	switch kernel {
+	switch u.r.Attention.under(u.profile) {
 	case Flash2:
 		return u.m.earlyAttention(work, span, width, backward)
 	case Flash1:

@@ -179,10 +179,13 @@ func (l *Ledger) stack() stackID {
 	return stackMegatron
 }
 
+// unfused says that a stack is of the generation before fused kernels.
+func (id stackID) unfused() bool { return id == stackMegatronUnfused || id == stackDeepSpeedUnfused }
+
 // stack is the one of that number with what it takes from the others in place.
 func (c *Calibration) stack(id stackID) Stack {
 	s := c.Stacks[id]
-	if id == stackMegatronUnfused || id == stackDeepSpeedUnfused {
+	if id.unfused() {
 		s.inherit(&c.Unfused)
 	}
 	s.inherit(&c.Common)
