@@ -37,6 +37,9 @@ Whatever is not given has a default, which the output states. Sizes take K M B T
 			if err != nil {
 				return err
 			}
+			if flag := money.given(cmd); flag != "" && f.tokens == 0 {
+				return usage("add --tokens 1T", "--%s is of the cost of a run, and no tokens are given", flag)
+			}
 			if f.device == nil && f.tokens > 0 {
 				c.Notes = append(c.Notes, "no time and no cost of the tokens are told: they are an accelerator's, write --gpu NAME")
 			}

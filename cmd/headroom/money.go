@@ -12,6 +12,7 @@ import (
 	"headroom/hardware"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // moneyFlags are the flags that decide what a run costs, beside the run itself.
@@ -50,6 +51,19 @@ func (m *moneyFlags) register(cmd *cobra.Command) {
 	dynamic(cmd, "provider", false, func() []string { return pricedNames(func(p hardware.Price) string { return p.Provider }) })
 	dynamic(cmd, "region", false, func() []string { return pricedNames(func(p hardware.Price) string { return p.Region }) })
 	fixed(cmd, "pricing", "on_demand", "spot", "reserved")
+}
+
+// given is the first of these flags that the command line has, or "".
+func (m *moneyFlags) given(cmd *cobra.Command) (name string) {
+	var mine moneyFlags
+	own := &cobra.Command{}
+	mine.register(own)
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if name == "" && own.Flags().Lookup(f.Name) != nil {
+			name = f.Name
+		}
+	})
+	return name
 }
 
 // offers are the prices that the flags leave.

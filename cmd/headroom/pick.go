@@ -73,6 +73,9 @@ choice is shown.`,
 			if err := s.orExample(cmd, [2]string{"model", "llama-3.1-8b"}, [2]string{"tokens", "1T"}, [2]string{"seq", "8192"}); err != nil {
 				return err
 			}
+			if f.front < 1 {
+				return usage("", "--rows %d: write a number of lines above 0", f.front)
+			}
 			q, err := f.query(s, cmd)
 			if err != nil {
 				return err

@@ -46,6 +46,8 @@ func run(s *state) (code int) {
 		return exitOK // headroom export | head: the reader has what it wanted
 	case cmd == root && strings.HasPrefix(err.Error(), "unknown command"):
 		err = unknownCommand(root, s.Args)
+	case strings.HasPrefix(err.Error(), "unknown command"): // cobra's own commands, such as completion bash
+		err = misuse(err, "usage: "+cmd.UseLine())
 	}
 	return s.report(cmd, err)
 }
