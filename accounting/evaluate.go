@@ -45,7 +45,7 @@ func (c *Compiled) Evaluate(x *Setting, r *Report) {
 		r.Reason = ReasonOverflow
 		return
 	}
-	r.FLOPs = c.stepFLOPs(x.GlobalBatch, x.Context, x.Convention, &x.Plan)
+	r.FLOPs = c.stepFLOPs(x)
 	if x.UsableBytes > 0 {
 		r.Memory.ReservedBytes, r.Memory.DeviceBytes = r.Memory.Cached(x.UsableBytes)
 		if r.Memory.PeakBytes > x.UsableBytes {

@@ -113,7 +113,9 @@ func (c *Case) flopsFields(k *Compiled) FLOPsFields {
 		SixPT: 6 * float64(k.Counts.Active) * float64(x.GlobalBatch) * float64(x.Context),
 	}
 	for _, conv := range []Convention{Causal, FullSquare} {
-		step := k.stepFLOPs(x.GlobalBatch, x.Context, conv, &x.Plan)
+		under := *x
+		under.Convention = conv
+		step := k.stepFLOPs(&under)
 		n := ConventionFields{
 			Forward: k.ForwardFLOPs(1, x.Context, conv), ForwardStep: step.Forward, ModelStep: step.Model, HardwareStep: step.Hardware,
 			ForwardByComponent: map[string]float64{},

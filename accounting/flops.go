@@ -161,16 +161,34 @@ type StepFLOPs struct {
 // StepFLOPs counts one step on a global batch of sequences of s tokens. Backward
 // is twice forward: each product m×k·k×n has two gradients of the same size.
 func (c *Compiled) StepFLOPs(globalBatch, s int64, conv Convention) StepFLOPs {
-	return c.stepFLOPs(globalBatch, s, conv, &SingleGPU)
+	return c.stepFLOPs(&Setting{Workload: Workload{GlobalBatch: globalBatch, Context: s}, Plan: SingleGPU, Convention: conv})
 }
 
 // stepFLOPs is [Compiled.StepFLOPs] under a plan, which decides how many layers
 // are recomputed where not all are.
-func (c *Compiled) stepFLOPs(globalBatch, s int64, conv Convention, p *Plan) StepFLOPs {
-	f := StepFLOPs{Convention: conv, Forward: c.ForwardFLOPs(globalBatch, s, conv)}
-	f.Model = float64(3*f.Forward) - c.frozenFLOPs(globalBatch, s)
-	r := &c.Ledger.Recipe.Recompute
-	f.Hardware = f.Model + float64(c.repeatedFLOPs(globalBatch, s, conv)*r.share(c.limits.layers, p))
-	f.Optimizer = float64(c.Ledger.Recipe.Optimizer.FLOPsPerParameter()) * float64(c.Counts.Trainable)
-	return f
+func (c *Compiled) stepFLOPs(x *Setting) StepFLOPs {
+	w := x.Memo.passFLOPs(c, x)
+	r := &c.Ledger.Recipe
+	return StepFLOPs{
+		Convention: x.Convention,
+		Forward:    w.forward,
+		Model:      w.model,
+		Hardware:   w.model + float64(w.repeated*r.Recompute.share(c.limits.layers, &x.Plan)),
+		Optimizer:  float64(r.Optimizer.FLOPsPerParameter()) * float64(c.Counts.Trainable),
+	}
+}
+
+// A passFLOPs is the arithmetic of a global batch, whatever the plan.
+type passFLOPs struct {
+	forward, model float64 // as in [StepFLOPs]
+	repeated       float64 // where every layer is recomputed
+}
+
+func (c *Compiled) passFLOPs(x *Setting) passFLOPs {
+	forward := c.ForwardFLOPs(x.GlobalBatch, x.Context, x.Convention)
+	return passFLOPs{
+		forward:  forward,
+		model:    float64(3*forward) - c.frozenFLOPs(x.GlobalBatch, x.Context),
+		repeated: c.repeatedFLOPs(x.GlobalBatch, x.Context, x.Convention),
+	}
 }

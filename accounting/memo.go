@@ -10,6 +10,7 @@ import "math"
 // take from older ones. It is not safe for concurrent use. The zero value is ready;
 // nil keeps nothing.
 type Memo struct {
+	passes [16]passSlot
 	prices [64]priceSlot
 	held   [64]stagesSlot
 	units  [512]unitSlot // as many as accelerators times some plans: studies sweep either fastest
@@ -40,6 +41,27 @@ func (k *memoKey) at(n int) int {
 	h ^= h >> 32
 	h *= 0x9e3779b97f4a7c15
 	return int(h >> 40 & uint64(n-1))
+}
+
+// A passSlot keeps the arithmetic of a global batch.
+type passSlot struct {
+	model              *Compiled
+	sequences, context int64
+	convention         Convention
+	flops              passFLOPs
+}
+
+// passFLOPs is what a case's global batch takes, counted unless kept.
+func (m *Memo) passFLOPs(c *Compiled, x *Setting) passFLOPs {
+	if m == nil {
+		return c.passFLOPs(x)
+	}
+	h := (c.spread + uint64(x.Context) + uint64(x.GlobalBatch)<<32) * 0x9e3779b97f4a7c15 // Fibonacci hashing
+	s := &m.passes[h>>32%uint64(len(m.passes))]
+	if s.model != c || s.sequences != x.GlobalBatch || s.context != x.Context || s.convention != x.Convention {
+		*s = passSlot{c, x.GlobalBatch, x.Context, x.Convention, c.passFLOPs(x)}
+	}
+	return s.flops
 }
 
 // A priceSlot keeps what [Compiled.price] finds before ZeRO cuts it.

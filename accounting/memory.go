@@ -98,9 +98,10 @@ type memoryRules struct {
 	rootGathered bool
 }
 
-// finish adds up the components and what the runtime adds; cache is what the
-// allocator keeps beyond the peak because later requests cannot use it.
-func (m *Memory) finish(c *Compiled, x *Setting, cache int64) error {
+// finish adds up the components and what the runtime adds: outside is what lies
+// outside its allocator ([runtimeRules.outside]), cache what the allocator keeps beyond
+// the peak because later requests cannot use it.
+func (m *Memory) finish(c *Compiled, outside, cache int64) error {
 	sum := int64(0)
 	for _, n := range [...]int64{m.WeightsBytes, m.GradientsBytes, m.OptimizerBytes, m.ActivationsBytes, m.LogitsBytes, m.BuffersBytes} {
 		var err error
@@ -110,14 +111,13 @@ func (m *Memory) finish(c *Compiled, x *Setting, cache int64) error {
 	}
 	r := &c.Ledger.Profile.memory.runtime
 	m.AllocatedBytes = sum + r.workspaceBytes
-	outside := r.outside(&x.Plan)
 	m.PeakBytes = m.AllocatedBytes + outside
 	m.RuntimeBytes = m.PeakBytes - sum
 	m.ReservedBytes = r.fragmented(m.AllocatedBytes)
 	if r.caches {
 		m.ReservedBytes += cache
 	}
-	m.DeviceBytes = m.ReservedBytes + outside + r.multicast(x)
+	m.DeviceBytes = m.ReservedBytes + outside
 	return nil
 }
 

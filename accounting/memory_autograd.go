@@ -89,7 +89,7 @@ func (c *Compiled) autogradPeak(st *stage, last bool, m *Memory) error {
 	w.update()
 	w.best.PeakBytes = 0
 	*m = w.best
-	return m.finish(c, st.x, st.logitsFP32)
+	return m.finish(c, st.outside, st.logitsFP32)
 }
 
 // states settles what weights and optimizer hold, whatever the moment.

@@ -36,7 +36,7 @@ func (c *Compiled) bufferPeak(st *stage, m *Memory) error {
 	m.ActivationsBytes, m.LogitsBytes = st.saved, st.headIn+st.logits
 	if c.Ledger.Profile.memory.style == styleSheet {
 		m.Phase = PhaseAll
-		return m.finish(c, st.x, 0)
+		return m.finish(c, st.outside, 0)
 	}
 	rules := &c.Ledger.Profile.memory
 	compute := prec.Compute.Bytes()
@@ -65,27 +65,43 @@ func (c *Compiled) bufferPeak(st *stage, m *Memory) error {
 	// In the loss and in the widest layer's backward everything in flight is alive;
 	// at the update the activations are gone and its flat tensors come. Their blocks
 	// are too large for those that activations left behind: the cache holds both.
-	loss, backward, update := *m, *m, *m
-	loss.Phase, loss.LogitsBytes, loss.BuffersBytes = PhaseLoss, m.LogitsBytes+st.lossWork, reduced+gathered
-	backward.Phase, backward.LogitsBytes, backward.ActivationsBytes, backward.BuffersBytes = PhaseBackward, 0, st.saved+st.work, reduced+gathered
-	update.Phase, update.LogitsBytes, update.ActivationsBytes, update.BuffersBytes = PhaseOptimizer, 0, 0, reduced+updated*made
-	st.note(loss, backward, update)
-	moving := max(m.LogitsBytes+st.lossWork, st.work) + st.saved + gathered
+	lossBytes := m.LogitsBytes + st.lossWork
+	loss := bufferMoment{PhaseLoss, st.saved, lossBytes, reduced + gathered}
+	backward := bufferMoment{PhaseBackward, st.saved + st.work, 0, reduced + gathered}
+	update := bufferMoment{PhaseOptimizer, 0, 0, reduced + updated*made}
+	if st.trace != nil {
+		for _, t := range [...]bufferMoment{loss, backward, update} {
+			t.put(m)
+			st.note(m)
+		}
+	}
+	moving := max(lossBytes, st.work) + st.saved + gathered
 	ahead, behind, err := c.recorded(st)
 	if err != nil {
 		return err
 	}
-	held := max(m.LogitsBytes+st.lossWork+ahead, st.work+behind) + st.saved + gathered
+	held := max(lossBytes+ahead, st.work+behind) + st.saved + gathered
 	cache := held + updated*made - max(moving, updated*made) + st.logitsFP32
 	switch {
 	case updated*made > moving:
-		*m = update
-	case loss.LogitsBytes >= st.work:
-		*m = loss
+		update.put(m)
+	case lossBytes >= st.work:
+		loss.put(m)
 	default:
-		*m = backward
+		backward.put(m)
 	}
-	return m.finish(c, st.x, cache)
+	return m.finish(c, st.outside, cache)
+}
+
+// A bufferMoment is what differs between the moments of [Compiled.bufferPeak], in
+// bytes.
+type bufferMoment struct {
+	phase                        Phase
+	activations, logits, buffers int64
+}
+
+func (t *bufferMoment) put(m *Memory) {
+	m.Phase, m.ActivationsBytes, m.LogitsBytes, m.BuffersBytes = t.phase, t.activations, t.logits, t.buffers
 }
 
 // gatheredParameters is how many parameters ZeRO-3 holds whole at once: as many as

@@ -21,7 +21,7 @@ func (w *walk) see(x moment) {
 	t.TemporaryBytes = x.work + x.logitsWork
 	t.BuffersBytes = x.gathered + x.reducing + w.standing
 	t.GatheredBytes, t.ReducingBytes = x.gathered, x.reducing
-	w.st.note(t)
+	w.st.note(&t)
 	t.PeakBytes = t.GradientsBytes + t.OptimizerBytes + t.ActivationsBytes + t.LogitsBytes + t.BuffersBytes
 	if w.best.PeakBytes == 0 || t.PeakBytes > w.best.PeakBytes {
 		w.best = t

@@ -35,6 +35,8 @@ type stageSums struct {
 	q     int64
 	rows  int64 // vocabulary rows of a tensor-parallel rank
 	ranks int64 // data-parallel ranks that share dense states, dp·cp
+	// outside is what lies outside the allocator, on every stage alike.
+	outside int64
 
 	sectionCost       // of all sections; saved by all micro-batches in flight, work of the widest
 	widestSaved int64 // what the layer keeps that keeps most
@@ -45,11 +47,21 @@ type stageSums struct {
 }
 
 func (c *Compiled) stage(x *Setting) stage {
-	return stage{x: x, stageSums: stageSums{rows: c.vocabRows(&x.Plan), ranks: x.Plan.ShardRanks()}}
+	p := &x.Plan
+	return stage{x: x, stageSums: stageSums{rows: c.vocabRows(p), ranks: p.ShardRanks(), outside: c.Ledger.Profile.memory.runtime.outside(p)}}
 }
 
 // memory finds the worst stage and phase.
 func (c *Compiled) memory(x *Setting, out *Memory) error {
+	if err := c.worstStage(x, out); err != nil {
+		return err
+	}
+	out.DeviceBytes += c.Ledger.Profile.memory.runtime.multicast(x)
+	return nil
+}
+
+// worstStage is the peak of the stage that has the highest.
+func (c *Compiled) worstStage(x *Setting, out *Memory) error {
 	kept := x.Memo.stages(c, x)
 	if kept.known() {
 		for i := range kept.stages {
@@ -111,7 +123,11 @@ func (c *Compiled) StageMemory(x *Setting, q int64, m *Memory) error {
 	if st.costs, err = c.price(&st, space[:0]); err != nil {
 		return err
 	}
-	return c.stageMemory(st, q, m)
+	if err := c.stageMemory(st, q, m); err != nil {
+		return err
+	}
+	m.DeviceBytes += c.Ledger.Profile.memory.runtime.multicast(x)
+	return nil
 }
 
 // price is the cost of every section, appended to costs.

@@ -1,9 +1,9 @@
 package accounting
 
-// note records moments for a timeline.
-func (st *stage) note(moments ...Memory) {
+// note records a moment for a timeline.
+func (st *stage) note(moment *Memory) {
 	if st.trace != nil {
-		*st.trace = append(*st.trace, moments...)
+		*st.trace = append(*st.trace, *moment)
 	}
 }
 
@@ -27,7 +27,7 @@ func (c *Compiled) Timeline(x *Setting) ([]Memory, error) {
 		return nil, err
 	}
 	for i := range moments {
-		if err := moments[i].finish(c, x, 0); err != nil {
+		if err := moments[i].finish(c, st.outside, 0); err != nil {
 			return nil, err
 		}
 	}

@@ -32,7 +32,7 @@ type Time struct {
 // Time predicts one step of a case that [Compiled.Check] allows. It does not
 // allocate and is safe for concurrent use with different results and memos.
 func (c *Compiled) Time(x *Setting, m *Machine, out *Time) {
-	work := c.stepFLOPs(x.GlobalBatch, x.Context, x.Convention, &x.Plan)
+	work := c.stepFLOPs(x)
 	c.time(x, m, &work, out)
 }
 
