@@ -35,10 +35,10 @@ func (m *Machine) rate(g group) float64 {
 		// Without a switch a rank has a link to each neighbour; the collective uses as
 		// many as it has members (V100: 22.6, 85 and 135 GB/s with 2, 4 and 8; MI300X: 48
 		// and 313 with 2 and 8, efficiency.csv).
-		rate = math.Min(m.ScaleUpRate, m.PeerRate*float64(in-1)) * m.efficiency().Link
+		rate = min(m.ScaleUpRate, m.PeerRate*float64(in-1)) * m.efficiency().Link
 	}
 	if in < g.size {
-		rate = math.Min(rate, float64(in)*m.NetworkRate*m.Calibration.Network)
+		rate = min(rate, float64(in)*m.NetworkRate*m.Calibration.Network)
 	}
 	return rate
 }
@@ -105,7 +105,7 @@ type spread struct{ copies, groups, limit float64 }
 // hold them) a token is wanted, on average.
 func (s *spread) wanted(parts float64) float64 {
 	if s.groups > 0 && s.limit > 0 { // a group lies on a part, or on several
-		parts = math.Min(parts, s.limit*math.Max(parts/s.groups, 1))
+		parts = min(parts, s.limit*max(parts/s.groups, 1))
 	}
 	return parts * (1 - pow(1-1/parts, s.copies))
 }
@@ -122,12 +122,12 @@ func (m *Machine) exchange(g group, bytes float64, s spread) float64 {
 	in := g.inDomain(m)
 	size := float64(g.size)
 	token := bytes / s.copies
-	inside := float64(token*s.wanted(size)*float64(in-1)/size) / (math.Min(m.ScaleUpRate, m.PeerRate*math.Max(float64(in-1), 1)) * m.efficiency().Link)
+	inside := float64(token*s.wanted(size)*float64(in-1)/size) / (min(m.ScaleUpRate, m.PeerRate*max(float64(in-1), 1)) * m.efficiency().Link)
 	t := c.LinkLatency + float64(m.hop()*float64(in-1))
 	if in < g.size {
 		domains := float64(g.size) / float64(in)
 		outside := token * s.wanted(domains) * (1 - 1/domains) / (m.NetworkRate * c.Network)
-		return t + c.NetworkLatency + math.Max(inside, outside)
+		return t + c.NetworkLatency + max(inside, outside)
 	}
 	return t + inside
 }

@@ -64,7 +64,7 @@ func (m *Machine) product(rows, n, k float64, narrow bool) float64 {
 	}
 	busy := 2 * rows * n * k * ramp / (peak * m.clock() * share)
 	traffic := (float64(bytes*(float64(rows*k)+float64(k*n))) + float64(2*rows*n)) / m.stream()
-	return math.Max(busy, traffic)
+	return max(busy, traffic)
 }
 
 // ProductSeconds is the time of one matrix product rows×k by k×n, in the recipe's
@@ -160,5 +160,5 @@ func (m *Machine) sparedExponentials(share, dims float64, backward bool) float64
 	if backward {
 		exponentials /= 2.5
 	}
-	return math.Min(exponentials*share, 1-share) / 2
+	return min(exponentials*share, 1-share) / 2
 }

@@ -1,7 +1,5 @@
 package accounting
 
-import "math"
-
 // pipelineSeconds is the time of one step of a pipeline with v chunks a stage and
 // m micro-batches. slowest is forward and backward of one micro-batch on the
 // slowest stage, weights the part of it that computes gradients of weights, and
@@ -30,5 +28,5 @@ func pipelineSeconds(s Schedule, slowest, all, weights float64, v int64, m float
 			bubble = float64((others-1)/2) * ((slowest - weights) / 2)
 		}
 	}
-	return busy + math.Max(bubble, 0)
+	return busy + max(bubble, 0)
 }

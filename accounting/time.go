@@ -1,7 +1,5 @@
 package accounting
 
-import "math"
-
 // A Time is how long one optimizer step takes, in seconds. The parts sum to
 // StepSeconds; they are those of the slowest pipeline stage.
 type Time struct {
@@ -156,7 +154,7 @@ func (c *Compiled) pace(u *unitContext, s *unitSlot, out *pace) {
 			out.allAdds += float64(float64(p.PP-3) * t.accumulate)
 			q = p.PP - 2
 		}
-		out.dense, out.expert = math.Max(out.dense, t.dense), math.Max(out.expert, t.expert)
+		out.dense, out.expert = max(out.dense, t.dense), max(out.expert, t.expert)
 		if q == 0 || t.both > out.slow.both {
 			out.slow, slowest = t, q
 		}
@@ -200,7 +198,7 @@ func (c *Compiled) time(x *Setting, m *Machine, work *StepFLOPs, out *Time) {
 		// With chunks a message travels while another chunk computes, but for the
 		// micro-batches that fill and drain the pipeline (overlap_p2p_comm of Megatron-Core;
 		// DeepSeek-V3, section 3.2.1).
-		send *= math.Min(float64(p.PP)/micro, 1)
+		send *= min(float64(p.PP)/micro, 1)
 	}
 	adds := 1.0 // the share of micro-batches whose gradients are added to others
 	if !c.Ledger.Recipe.Precision.widens() {
@@ -213,12 +211,12 @@ func (c *Compiled) time(x *Setting, m *Machine, work *StepFLOPs, out *Time) {
 	out.ElementwiseSeconds = float64(micro*parts.elementwise) + float64(micro*adds*k.slow.accumulate)
 	out.RecomputeSeconds = micro * parts.recompute
 	out.LaunchSeconds = micro * parts.launch
-	out.TPCommSeconds, out.CPCommSeconds, out.EPCommSeconds = micro*parts.tp, micro*parts.cp, micro*parts.ep
+	out.TPCommSeconds, out.CPCommSeconds, out.EPCommSeconds = micro*parts.tp, micro*parts.cp, float64(micro*parts.ep)
 	// Nothing runs beside the forwards that fill a pipeline and the backwards that drain it,
 	// on average over its ranks one of pp micro-batches.
-	out.EPCommSeconds += float64(micro * parts.hidden * math.Min(float64(p.PP)/float64(x.MicroBatches(p)), 1))
+	out.EPCommSeconds += float64(micro * parts.hidden * min(float64(p.PP)/float64(x.MicroBatches(p)), 1))
 	out.PPCommSeconds = micro * send
-	out.BubbleSeconds = math.Max(pipeline-float64(micro*busy), 0)
+	out.BubbleSeconds = max(pipeline-float64(micro*busy), 0)
 	out.DPCommSeconds = float64(micro*parts.dp) + end.synchronise + float64((micro-1)*end.again)
 	out.OptimizerSeconds = end.update
 	out.OverheadSeconds = k.step

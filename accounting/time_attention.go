@@ -1,8 +1,6 @@
 package accounting
 
 import (
-	"math"
-
 	"headroom/accounting/arch"
 )
 
@@ -11,7 +9,7 @@ func (u *unitContext) attention(l *arch.Layer, cs *compiledSection, f, b *passTi
 	p := &u.x.Plan
 	t := float64(p.TP)
 	q, v := float64(a.Heads*a.HeadDim)/t, float64(a.Heads*a.ValueDim)/t
-	kvHeads := math.Max(float64(a.KVHeads)/t, 1)
+	kvHeads := max(float64(a.KVHeads)/t, 1)
 	kv := float64(kvHeads * float64(a.HeadDim+a.ValueDim))
 	d := float64(l.InputNorm.Width)
 	if d == 0 {

@@ -1,8 +1,6 @@
 package accounting
 
 import (
-	"math"
-
 	"headroom/accounting/arch"
 )
 
@@ -38,8 +36,8 @@ func (u *unitContext) experts(l *arch.Layer, f, b *passTime) {
 	grouped := u.m.Calibration.Grouped
 	// Every local expert is read, backward once more and its gradient read and written.
 	weights := experts * (n + width) * d * u.bytes / u.m.stream()
-	both, inputs := math.Max(gb.matmul/grouped, 3*weights), math.Max((gb.matmul-gb.gradients)/grouped, weights)
-	f.matmul += math.Max(gf.matmul/grouped, weights)
+	both, inputs := max(gb.matmul/grouped, 3*weights), max((gb.matmul-gb.gradients)/grouped, weights)
+	f.matmul += max(gf.matmul/grouped, weights)
 	b.matmul += both
 	b.gradients += both - inputs
 	f.elementwise += gf.elementwise

@@ -1,7 +1,5 @@
 package accounting
 
-import "math"
-
 // sharded adds gathering of weights and scattering of gradients where ZeRO-3
 // cuts them: prefetched behind the unit's own computation.
 func (u *unitContext) sharded(c *Compiled, cs *compiledSection, f, b *passTime) {
@@ -19,8 +17,8 @@ func (u *unitContext) sharded(c *Compiled, cs *compiledSection, f, b *passTime) 
 	}
 	if u.r.Offload&OffloadParameters != 0 { // each shard comes from the host, its gradients go there
 		mine := elements / float64(u.shard.size) / u.m.HostRate
-		gather = math.Max(gather, u.bytes*mine)
-		scatter = math.Max(scatter, u.reduceBytes()*mine)
+		gather = max(gather, u.bytes*mine)
+		scatter = max(scatter, u.reduceBytes()*mine)
 	}
 	exposed := func(busy, wire float64) float64 {
 		h := u.stack.DPHidden

@@ -11,7 +11,7 @@ import "math"
 func (c *Compiled) synchronise(u *unitContext, dense, expert float64, slow *stageTime) (last, again float64) {
 	p := &u.x.Plan
 	// One bucket at least comes after what hides the others.
-	exposed := func(t, behind float64) float64 { return math.Max(t-float64(u.stack.DPHidden*behind), 0.03*t) }
+	exposed := func(t, behind float64) float64 { return max(t-float64(u.stack.DPHidden*behind), 0.03*t) }
 	copies := max(p.Replicas, 1)
 	if p.ZeRO == 3 {
 		if copies == 1 {
@@ -51,7 +51,7 @@ func (c *Compiled) gradients(u *unitContext, g group, elements float64) (reduce,
 	copies := max(p.Replicas, 1)
 	shard := group{g.size / copies, g.stride}
 	// Megatron-Core's bucket: 40 million values, or a million a rank.
-	buckets := math.Ceil(elements / math.Max(40e6, 1e6*float64(g.size)))
+	buckets := math.Ceil(elements / max(40e6, 1e6*float64(g.size)))
 	if !u.r.Overlap.behind(OverlapGradReduce, u.profile) {
 		buckets = 1 // nothing to hide: bucket_size = None
 	}
@@ -62,7 +62,7 @@ func (c *Compiled) gradients(u *unitContext, g group, elements float64) (reduce,
 	case p.ZeRO == 0:
 		return buckets * u.m.reduce(g, wire/buckets), 0
 	case u.profile.Broadcasts:
-		return buckets * u.m.reduce(g, wire/buckets), u.m.broadcast(shard, bytes, math.Min(float64(shard.size), c.tensors()/float64(p.PP)))
+		return buckets * u.m.reduce(g, wire/buckets), u.m.broadcast(shard, bytes, min(float64(shard.size), c.tensors()/float64(p.PP)))
 	}
 	reduce, gather = float64(buckets*u.m.gather(shard, wire/buckets)), buckets*u.m.gather(shard, bytes/buckets)
 	if copies > 1 {

@@ -60,7 +60,7 @@ type unitTime struct {
 // above the longer one when they are equal.
 func overlapped(a, b float64) float64 {
 	if a <= 0 || b <= 0 {
-		return math.Max(a, b)
+		return max(a, b)
 	}
 	if a < b {
 		a, b = b, a

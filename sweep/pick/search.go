@@ -301,9 +301,10 @@ func (s *search) unit(u unit, refusal func(int, int64) string, memo *accounting.
 					continue
 				case lacks > 0:
 					memory++
-					if m := (misfit{c, lacks}); out.nearest == nil || lacks <= out.nearest.lacks && m.compare(out.nearest) < 0 {
-						nearest := m
-						out.nearest = &nearest
+					if out.nearest == nil || lacks <= out.nearest.lacks {
+						if m := (misfit{c, lacks}); out.nearest == nil || m.compare(out.nearest) < 0 {
+							out.nearest = &m
+						}
 					}
 					continue
 				}
