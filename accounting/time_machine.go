@@ -95,7 +95,7 @@ func NewMachine(a hardware.Accelerator, p *Precision, network float64) (*Machine
 			m.Format = FormatTF32
 			if m.Peak, ok = a.PeakFLOPS(hardware.TF32); !ok {
 				if m.Peak, ok = a.PeakFLOPS(hardware.FP32); !ok {
-					return nil, fmt.Errorf("no fp32 rate of %s is known", a.Slug)
+					return nil, fmt.Errorf("%s has no fp32 whose rate is known: choose another recipe", a.Slug)
 				}
 			}
 			m.Peak16 = m.Peak

@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -177,6 +178,39 @@ func (e *engine) kernel(key kernelKey) (*kernel, error) {
 	}
 	e.compiled[key] = k
 	return k, nil
+}
+
+// timeNotes says of each recipe of the study which accelerators lack its number format,
+// so that their rows hold memory alone.
+func (e *engine) timeNotes() (notes []string) {
+	var told []string
+	for _, profile := range e.named(axProfile) {
+		for _, recipe := range e.named(axRecipe) {
+			c, err := accounting.Options{Model: e.study.Models[0], Profile: profile, Recipe: recipe}.Resolve()
+			if err != nil || slices.Contains(told, c.Recipe.Precision.Name) {
+				continue // what is wrong with the two the rows themselves say
+			}
+			told = append(told, c.Recipe.Precision.Name)
+			var lacking hardware.Troubles
+			for i := range e.rooms {
+				if _, err := accounting.NewMachine(e.rooms[i].device, &c.Recipe.Precision, 0); err != nil {
+					lacking.Add(e.rooms[i].name, err)
+				}
+			}
+			for _, sentence := range lacking.Sentences() {
+				notes = append(notes, fmt.Sprintf("no times in recipe %s: %s", c.Recipe.Precision.Name, sentence))
+			}
+		}
+	}
+	return notes
+}
+
+// named are the names on an axis, or "" for the default where the study leaves it to that.
+func (e *engine) named(axis axisKind) []string {
+	if i := slices.Index(e.kinds, axis); i >= 0 {
+		return e.texts[i]
+	}
+	return []string{""}
 }
 
 func (e *engine) model(name string) *arch.Model {

@@ -160,7 +160,7 @@ func (s *Study) Notes() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return e.priceNotes(), nil
+	return append(e.timeNotes(), e.priceNotes()...), nil
 }
 
 // Plan describes what [Run] would do under an engine of that version.

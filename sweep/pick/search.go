@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -98,7 +97,7 @@ func newSearch(q *Query) (*search, error) {
 	if timer == nil {
 		timer = ModelTimer
 	}
-	why := make([]string, len(q.Accelerators))
+	var troubles hardware.Troubles
 	for i := range q.Accelerators {
 		a := q.Accelerators[i].PerDevice()
 		s.devices = append(s.devices, a)
@@ -110,7 +109,7 @@ func newSearch(q *Query) (*search, error) {
 		for k := range s.kernels {
 			t, err := timer(q.Accelerators[i], &s.kernels[k].recipe)
 			if err != nil {
-				why[i] = err.Error()
+				troubles.Add(q.Accelerators[i].Slug, err)
 				timers = nil
 				break
 			}
@@ -118,35 +117,8 @@ func newSearch(q *Query) (*search, error) {
 		}
 		s.timers = append(s.timers, timers)
 	}
-	s.notes = together(q.Accelerators, why)
+	s.notes = troubles.Sentences()
 	return s, nil
-}
-
-// together says what is wrong with accelerators, those with the same trouble in one
-// sentence.
-func together(accelerators []hardware.Accelerator, why []string) (notes []string) {
-	names := map[string][]string{}
-	var order []string
-	for i := range accelerators {
-		slug := accelerators[i].Slug
-		trouble := strings.TrimPrefix(why[i], slug)
-		if trouble == "" || slices.Contains(names[trouble], slug) {
-			continue
-		}
-		if len(names[trouble]) == 0 {
-			order = append(order, trouble)
-		}
-		names[trouble] = append(names[trouble], slug)
-	}
-	for _, trouble := range order {
-		if list := names[trouble]; len(list) > 1 {
-			trouble = strings.Replace(trouble, " has ", " have ", 1)
-			notes = append(notes, strings.Join(list[:len(list)-1], ", ")+" and "+list[len(list)-1]+trouble)
-		} else {
-			notes = append(notes, list[0]+trouble)
-		}
-	}
-	return notes
 }
 
 // inOrder sorts modes of recompute by what they compute again.
