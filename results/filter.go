@@ -30,7 +30,8 @@ type Filter struct {
 	source  string
 	program *vm.Program
 	used    []int // fields of the columns it names, sorted
-	fits    bool  // it uses the name fits
+	texts   texts
+	fits    bool // it uses the name fits
 }
 
 // FilterError is a condition that cannot be compiled, or failed on a row.
@@ -88,6 +89,7 @@ func CompileFilter(source string) (*Filter, error) {
 	f := &Filter{source: source, program: program}
 	node, names := program.Node(), identifiers{}
 	ast.Walk(&node, names)
+	ast.Walk(&node, &f.texts)
 	f.fits = names["fits"]
 	for _, c := range columns {
 		if names[c.Name] || f.fits && c.Name == "status" {
@@ -124,6 +126,51 @@ type identifiers map[string]bool
 func (ids identifiers) Visit(node *ast.Node) {
 	if id, ok := (*node).(*ast.IdentifierNode); ok {
 		ids[id.Value] = true
+	}
+}
+
+// A TextCondition is a comparison of a filter: its column is to equal one of the values.
+type TextCondition struct {
+	Column string
+	Values []string
+}
+
+// Texts are the filter's comparisons of columns with texts, such as model == "gpt2" and
+// model in ["gpt2", "gpt2-xl"], in its order: what may be misspelt where nothing matches.
+func (f *Filter) Texts() []TextCondition {
+	if f == nil {
+		return nil
+	}
+	return f.texts
+}
+
+// texts collects the comparisons with texts of an expression.
+type texts []TextCondition
+
+func (t *texts) Visit(node *ast.Node) {
+	b, ok := (*node).(*ast.BinaryNode)
+	if !ok || b.Operator != "==" && b.Operator != "in" {
+		return
+	}
+	x, other := b.Left, b.Right
+	if _, ok := x.(*ast.IdentifierNode); !ok && b.Operator == "==" {
+		x, other = other, x
+	}
+	id, ok := x.(*ast.IdentifierNode)
+	if !ok {
+		return
+	}
+	var values []string
+	switch other := other.(type) {
+	case *ast.StringNode:
+		values = []string{other.Value}
+	case *ast.ConstantNode: // a list, as the compiler keeps it
+		if set, ok := other.Value.(map[string]struct{}); ok {
+			values = slices.Sorted(maps.Keys(set))
+		}
+	}
+	if len(values) > 0 {
+		*t = append(*t, TextCondition{id.Value, values})
 	}
 }
 

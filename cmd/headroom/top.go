@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"unicode/utf8"
 
+	"headroom/internal/suggest"
 	"headroom/results"
 	"headroom/sweep"
 
@@ -135,7 +136,10 @@ KB … TB, KiB … TiB.`,
 			if err != nil {
 				return err
 			}
-			return s.printTop(dir, &top, names, columns == "", results.Format(format))
+			if err := s.printTop(dir, &top, names, columns == "", results.Format(format)); err != nil || top.Matched > 0 {
+				return err
+			}
+			return s.hintTexts(d, o.Where)
 		},
 	}
 	f := cmd.Flags()
@@ -224,6 +228,38 @@ func (s *state) printTop(dir string, top *results.TopResult, names []string, tri
 	}
 	if !top.Summary.Complete {
 		s.warnIncomplete(dir, len(top.Summary.Missing))
+	}
+	return nil
+}
+
+// hintTexts says of a filter that no row matches which of its texts no row holds.
+func (s *state) hintTexts(d *results.Dataset, f *results.Filter) error {
+	for _, c := range f.Texts() {
+		distinct, err := d.Top(context.Background(), results.TopOptions{Columns: []string{c.Column}, Per: []string{c.Column}, Limit: 1, Concurrency: s.CPUs})
+		if errors.Is(err, results.ErrTooManyGroups) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		columns, err := results.LookupColumns(c.Column)
+		if err != nil {
+			return err
+		}
+		var held []string
+		for i := range distinct.Rows {
+			held = append(held, fmt.Sprint(columns[0].Value(&distinct.Rows[i])))
+		}
+		for _, v := range c.Values {
+			if slices.Contains(held, v) {
+				continue
+			}
+			hint := fmt.Sprintf("hint: %s is %q in no row", c.Column, v)
+			if q := suggest.Question(suggest.Nearest(v, held, 3)); q != "" {
+				hint += ": " + q
+			}
+			fmt.Fprintln(s.Stderr, hint)
+		}
 	}
 	return nil
 }
