@@ -2,6 +2,7 @@ package hardware
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"headroom/internal/suggest"
@@ -29,7 +30,19 @@ func (e *NameError) Error() string {
 	return fmt.Sprintf("unknown %s %q", e.What, e.Name)
 }
 
-func list(names []string, most int) string {
+// list writes the first names of a list, in quotes those that hold a comma, as flags and
+// studies take them.
+func list(all []string, most int) string {
+	var names []string
+	for _, n := range all {
+		switch {
+		case n == "": // not known
+		case strings.Contains(n, ","):
+			names = append(names, strconv.Quote(n))
+		default:
+			names = append(names, n)
+		}
+	}
 	if len(names) <= most {
 		return strings.Join(names, ", ")
 	}

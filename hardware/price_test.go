@@ -135,6 +135,10 @@ unknown provider "lamda": did you mean lambda?
 unknown provider "nobody": known are aws, azure, gcp, hyperstack, lambda, nebius, oci, runpod, vast
 unknown region "us-east": did you mean us-east-1?
 unknown pricing "ondemand": did you mean on_demand?`)
+	// Regions of a marketplace hold commas, and one may be empty.
+	_, err = hardware.SelectPrices(hardware.Prices(), hardware.PriceFilter{Regions: []string{"mars"}})
+	require.ErrorContains(t, err, `unknown region "mars": known are ", CN, AS", ", US, NA", "British Columbia, CA, NA", `)
+	require.ErrorContains(t, err, `, CANADA-1, `)
 }
 
 const (
