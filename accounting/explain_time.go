@@ -67,6 +67,9 @@ func (c *Case) timeFields(k *Compiled) *TimeFields {
 		}
 	}
 	c.Notes = append(c.Notes, m.Assumed...)
+	if m.arch == archVolta && c.Recipe.Attention.fused() {
+		c.Notes = append(c.Notes, "FlashAttention 2 and 3 need Ampere or later: on "+m.Architecture+" fused attention is another kernel (xFormers, PyTorch's memory-efficient one), and its time is told from Ampere's share of the peak")
+	}
 	if len(k.limits.experts) > 0 {
 		c.Notes = append(c.Notes, "routed layers run "+k.routed(&c.Setting.Plan, m).sentence())
 	}
