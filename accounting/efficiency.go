@@ -114,19 +114,13 @@ func (m *Machine) attention(flops, s, dims float64, backward bool) float64 {
 	return m.attentionAs(m.arch, m.Peak16, flops, s, dims, backward)
 }
 
-// ampereOnHopper is the share of the peak of Hopper's tensor cores that Ampere's
-// instructions can reach: without wgmma, mma.sync comes to about two thirds (FlashAttention
-// 3's announcement, "Exciting new Hopper features"; 63 % in Luo et al. 2024, "Benchmarking
-// and Dissecting the Nvidia Hopper GPU Architecture").
-const ampereOnHopper = 2. / 3
-
 // earlyAttention is [Machine.attention] of a kernel that knows Ampere's instructions
 // alone, as FlashAttention 1 and 2: on Hopper it reaches of what these can reach what it
-// reaches on Ampere. That comes to 35 % of an H100's peak in training, the figure of Shah
-// et al. 2024 (abstract) for FlashAttention 2.
+// reaches on Ampere. In training that is near the 35 % of an H100's peak that Shah et al.
+// 2024 (abstract) name for FlashAttention 2.
 func (m *Machine) earlyAttention(flops, s, dims float64, backward bool) float64 {
 	if m.arch == archHopper {
-		return m.attentionAs(archAmpere, ampereOnHopper*m.Peak16, flops, s, dims, backward)
+		return m.attentionAs(archAmpere, m.Calibration.EarlyAttention*m.Peak16, flops, s, dims, backward)
 	}
 	return m.attention(flops, s, dims, backward)
 }

@@ -87,13 +87,16 @@ func (l *Ledger) restsOn(constant string, m *Machine) bool {
 		return true
 	}
 	mine, c, id := m.efficiency(), m.Calibration, l.stack()
+	early := m.arch == archHopper && l.Recipe.Attention.under(l.Profile).early()
+	if name == "early_attention" {
+		return early
+	}
 	switch owner {
 	case mine.Name, c.Stacks[id].Name:
 		return true
 	case c.Unfused.Name:
 		return id.unfused()
 	case c.Architectures[archAmpere].Name: // see [Calibration.attention] and [Machine.earlyAttention]
-		early := m.arch == archHopper && l.Recipe.Attention.under(l.Profile).early()
 		return name == "attention" && (early || mine.Attention == 0) || name == "matmul_16bit" && mine.Attention == 0
 	}
 	return false

@@ -176,8 +176,9 @@ func TestOverlapHides(t *testing.T) {
 
 // DeepSeek-V3 took 180,000 hours of H800 for a trillion tokens (its report, section 1),
 // with DualPipe, experts over eight nodes, one prediction layer and some recompute
-// (section 3.2); its global batch was 15,360 sequences of 4,096 tokens.
-func TestDeepSeekV3IsInsideItsBar(t *testing.T) {
+// (section 3.2); its global batch was 15,360 sequences of 4,096 tokens. It ran on
+// kernels of its own, of which no other run tells.
+func TestDeepSeekV3(t *testing.T) {
 	model, err := arch.Lookup("deepseek-v3", arch.Options{})
 	require.NoError(t, err)
 	out, _ := moeTime(t, "h800-sxm", "fp8-mixed", Options{
@@ -185,8 +186,7 @@ func TestDeepSeekV3IsInsideItsBar(t *testing.T) {
 		Recompute: "selective:layernorm+mla_up_proj+moe_act",
 	})
 	published := 180e3 * 3600 / 2048 * (15360 * 4096 / 1e12) // seconds a step
-	require.Less(t, out.LowSeconds, published)
-	require.Greater(t, out.HighSeconds, published)
+	require.InEpsilon(t, published, out.StepSeconds, 0.1)
 	require.Less(t, out.EPCommSeconds, out.StepSeconds/10) // while the pipeline fills and drains
 }
 

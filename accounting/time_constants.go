@@ -81,7 +81,7 @@ func (c *Calibration) Constants() []Constant {
 		add(name+"gather", &s.Gather, 0.3, true, "of a plain ring")
 		add(name+"dp_hidden", &s.DPHidden, 0.3, true, "1 = behind all of a backward pass")
 		add(name+"step_seconds", &s.Step, stepSpread, false, "guess: tens of milliseconds")
-		add(name+"optimizer", &s.Optimizer, optimizerSpread, false, "1 = each state passes once")
+		add(name+"optimizer", &s.Optimizer, optimizerSpread, false, "1 = each state passes once; plain PyTorch's lists of tensors 2.5 times")
 	}
 	stack(&c.Common)
 	stack(&c.Unfused)
@@ -92,6 +92,7 @@ func (c *Calibration) Constants() []Constant {
 	kernel("tile_fill", &c.TileFill, 0.4, false, "a few main-loop iterations of 64")
 	kernel("grouped", &c.Grouped, groupedSpread, true, "grouped against dense products of training shapes, efficiency.csv: 0.62 on B200, 0.90 on A100")
 	add("attention_ramp_tokens", &c.AttentionRamp, 0.4, false, "a few tiles of 128")
+	add("hopper.early_attention", &c.EarlyAttention, 0.05, true, "what Ampere's instructions, mma.sync, reach of Hopper's peak: 62.9 % on average (Luo et al. 2024, arXiv 2402.13499), about two thirds (PyTorch's announcement of FlashAttention 3)")
 	add("attention_width", &c.AttentionWidth, 0.5, false, "guess: half the width costs a quarter")
 	kernel("network", &c.Network, 0.1, true, "32 B200 over 4 nodes, efficiency.csv: 0.95; 0.74 to 0.97 of the wire elsewhere")
 	kernel("network_latency_seconds", &c.NetworkLatency, 0.4, false, "32 B200 over 4 nodes, small messages, efficiency.csv")
