@@ -87,6 +87,18 @@ func TestAttentionOfSources(t *testing.T) {
 	}
 }
 
+// Where a source names no framework, weights are sharded by the one that could: torch has
+// FSDP since 2022.
+func TestFrameworkOfShardedWeights(t *testing.T) {
+	zero := int64(3)
+	for year, profile := range map[string]string{"2020": "deepspeed", "2021": "deepspeed", "2023": "fsdp2", "": "fsdp2"} {
+		m := Measurement{Source: "a paper", Year: year, ZeRO: &zero, GPUs: 64}
+		require.Equal(t, profile, m.profile(m.source()), year)
+	}
+	named := Measurement{Source: "a paper on FSDP", Year: "2021", ZeRO: &zero, GPUs: 64}
+	require.Equal(t, "fsdp2", named.profile(named.source()))
+}
+
 // What the launch scripts of a source ask for is read with its rows.
 func TestOverlapOfSources(t *testing.T) {
 	overlap := func(url string) string { m := Measurement{URL: url}; return m.source().Overlap }

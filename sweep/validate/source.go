@@ -283,6 +283,8 @@ func (m *Measurement) profile(s *Source) string {
 		return named
 	case parallel:
 		return "megatron"
+	case sharded && year > 0 && year < 2022:
+		return "deepspeed" // torch 1.11 brought FSDP in March 2022
 	case sharded:
 		return "fsdp2"
 	case m.GPUs == 1:
