@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -97,6 +98,22 @@ func TestFrameworkOfShardedWeights(t *testing.T) {
 	}
 	named := Measurement{Source: "a paper on FSDP", Year: "2021", ZeRO: &zero, GPUs: 64}
 	require.Equal(t, "fsdp2", named.profile(named.source()))
+}
+
+// TFLOPS of a source that is not known count recompute as was usual in its years.
+func TestConventionOfItsYears(t *testing.T) {
+	for year, want := range map[string]bool{"2020": true, "2021": true, "2022": false, "2024": false, "": false} {
+		m := Measurement{
+			Source: "a paper", Year: year, Context: 2048, Layers: 24, Hidden: 2048, Heads: 16, Vocab: 51200, GPU: "A100-80GB", GPUs: 8, TP: 8,
+			MicroBatch: 1, Batch: 64, Recompute: "full", Precision: "fp16", TFLOPSPerGPU: 100,
+		}
+		trial, err := m.Trial()
+		require.NoError(t, err)
+		require.Equal(t, want, m.countsRecompute(trial.Source), year)
+		require.Equal(t, want, strings.Contains(strings.Join(trial.Assumed, "; "), "TFLOPS are taken to count what is recomputed"), year)
+	}
+	known := Measurement{Source: "torchtitan", Year: "2021"}
+	require.False(t, known.countsRecompute(known.source()))
 }
 
 // What the launch scripts of a source ask for is read with its rows.

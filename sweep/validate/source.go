@@ -99,6 +99,9 @@ type Source struct {
 // grad16 are the recipes with gradients kept and reduced in 16 bits.
 var grad16 = map[string]string{"bf16": "bf16-mixed-grad16", "fp8": "fp8-mixed-grad16", "mxfp8": "mxfp8-mixed-grad16", "nvfp4": "nvfp4-mixed-grad16"}
 
+// unknownSource is the name of the source that stands for all that are not known.
+const unknownSource = "other"
+
 // sources is searched in order; the last one stands for everything else.
 var sources = []Source{
 	{
@@ -249,7 +252,7 @@ var sources = []Source{
 		Loose: "a campaign total or a single claim: restarts and other stages are in it to an unknown degree",
 	},
 	{Name: "picotron", match: []string{"picotron"}, Profile: "torch-eager", Convention: accounting.FullSquare, Loose: "a single claim without a layout"},
-	{Name: "other", Memory: Device, Convention: accounting.FullSquare},
+	{Name: unknownSource, Memory: Device, Convention: accounting.FullSquare},
 }
 
 // source finds what is known of a row's publication.
@@ -291,6 +294,15 @@ func (m *Measurement) profile(s *Source) string {
 		return "torch-eager"
 	}
 	return "megatron"
+}
+
+// countsRecompute says that the TFLOPS of a row count what backward computes again: by the
+// convention of its source, of an unknown one by that of its years. Narayanan et al. 2021
+// count 96·B·s·l·h², four passes, and so does what followed them, until Chowdhery et al.
+// (PaLM, April 2022, appendix B) told the model's FLOPs from the hardware's.
+func (m *Measurement) countsRecompute(s *Source) bool {
+	year := m.year()
+	return s.Recompute || s.Name == unknownSource && year > 0 && year < 2022
 }
 
 // frameworkWords are what gives a framework away in the text of a row, the more

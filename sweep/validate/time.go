@@ -21,7 +21,9 @@ func (m *Measurement) timeQuantities() []quantity {
 	}
 	add("step_seconds", m.StepSeconds, func(e *Evaluation) float64 { return e.Time.StepSeconds }, false)
 	add("tokens_per_second_per_gpu", m.TokensPerSecondPerGPU, func(e *Evaluation) float64 { return e.Time.TokensPerSecondPerGPU }, true)
-	add("tflops_per_gpu", m.TFLOPSPerGPU, func(e *Evaluation) float64 { return e.rate(e.Trial.Source.Recompute) * 1e-12 }, true)
+	add("tflops_per_gpu", m.TFLOPSPerGPU, func(e *Evaluation) float64 {
+		return e.rate(e.Trial.Measurement.countsRecompute(e.Trial.Source)) * 1e-12
+	}, true)
 	add("mfu_percent", m.MFUPercent, func(e *Evaluation) float64 { return 100 * e.rate(false) / e.Machine.PrintedPeak }, true)
 	add("gpu_hours", m.GPUHours, func(e *Evaluation) float64 { return e.gpuHours() }, false)
 	add("hfu_percent", m.HFUPercent, func(e *Evaluation) float64 { return 100 * e.rate(true) / e.Machine.PrintedPeak }, true)

@@ -121,6 +121,9 @@ func (m *Measurement) Trial() (*Trial, error) {
 	if open && !t.SearchRecompute {
 		assume(noRecompute)
 	}
+	if m.TFLOPSPerGPU > 0 && m.countsRecompute(s) != s.Recompute && o.Recompute != "none" {
+		assume("its TFLOPS are taken to count what is recomputed, as was usual before 2022")
+	}
 	o.Loss = s.Loss
 	m.techniques(o)
 	m.stages(o, assume)
