@@ -168,6 +168,8 @@ func timeAccuracy(r *Report, held *Holdout) string {
 			far = append(far, u)
 		}
 	}
+	line("")
+	line("What the launch scripts of these sources ask for is known of them; from the columns and notes of a row alone the mean over families, models and GPUs is %s.", share(Run(anonymous(Builtin()), nil).Time.MacroMedian))
 	if held != nil {
 		line("")
 		line("The mean over families, models and GPUs is %s as fitted and %s held out; one constant efficiency for all runs would err by %s.", share(r.Time.MacroMedian), share(held.Unseen.MacroMedian), share(r.Baseline.MacroMedian))
@@ -184,6 +186,15 @@ func timeAccuracy(r *Report, held *Holdout) string {
 		}
 	}
 	return b.String()
+}
+
+// anonymous are the measurements without their sources, so that no rule for one applies.
+func anonymous(all []Measurement) []Measurement {
+	out := slices.Clone(all)
+	for i := range out {
+		out[i].Source, out[i].URL = "", ""
+	}
+	return out
 }
 
 // covered names the families of which the error bars hold least and most, the first by
