@@ -272,9 +272,8 @@ func (m *Measurement) source() *Source {
 func (m *Measurement) profile(s *Source) string {
 	sharded := m.ZeRO != nil && *m.ZeRO == 3
 	parallel := max(m.TP, m.PP, m.CP, m.EP) > 1
-	year := m.year()
 	switch named := m.framework(); {
-	case s.Profile == "megatron" && sharded && year > 0 && year < 2023:
+	case s.Profile == "megatron" && sharded && m.until(2022):
 		return "deepspeed" // in Megatron's years without FSDP, ZeRO-3 is DeepSpeed's
 	case s.Profile != "":
 		return s.Profile
@@ -286,7 +285,7 @@ func (m *Measurement) profile(s *Source) string {
 		return named
 	case parallel:
 		return "megatron"
-	case sharded && year > 0 && year < 2022:
+	case sharded && m.until(2021):
 		return "deepspeed" // torch 1.11 brought FSDP in March 2022
 	case sharded:
 		return "fsdp2"
@@ -301,8 +300,7 @@ func (m *Measurement) profile(s *Source) string {
 // count 96·B·s·l·h², four passes, and so does what followed them, until Chowdhery et al.
 // (PaLM, April 2022, appendix B) told the model's FLOPs from the hardware's.
 func (m *Measurement) countsRecompute(s *Source) bool {
-	year := m.year()
-	return s.Recompute || s.Name == unknownSource && year > 0 && year < 2022
+	return s.Recompute || s.Name == unknownSource && m.until(2021)
 }
 
 // frameworkWords are what gives a framework away in the text of a row, the more
@@ -338,6 +336,9 @@ func (m *Measurement) year() int {
 	}
 	return year
 }
+
+// until says that the publication is of that year or an earlier one.
+func (m *Measurement) until(year int) bool { return m.year() > 0 && m.year() <= year }
 
 // definition is what the row's memory figure counts: what its notes say, else
 // what its project publishes.

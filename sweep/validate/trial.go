@@ -159,9 +159,9 @@ func (m *Measurement) Trial() (*Trial, error) {
 	}
 	o.SP = m.SP
 	if m.SP == nil {
-		// Sequence parallelism came with Megatron-Core in 2022 and has been the default of
-		// its recipes since; earlier code has no such thing.
-		sp := o.Profile == "megatron" && o.TP > 1 && !s.Dropout // the profiles of earlier code stay without
+		// Sequence parallelism came with Megatron-Core in the course of 2022 (Korthikanti et
+		// al., May) and has been the default of its recipes since; earlier code has no such thing.
+		sp := o.Profile == "megatron" && o.TP > 1 && !s.Dropout && !m.until(2022) // the profiles of earlier code stay without
 		o.SP = &sp
 		if o.TP > 1 {
 			assume("sequence parallelism is not given: %s is assumed", map[bool]string{true: "on", false: "off"}[sp])
@@ -189,7 +189,7 @@ func (m *Measurement) Trial() (*Trial, error) {
 
 // fsdp is the profile of torch's FSDP at the time of the run.
 func (m *Measurement) fsdp() string {
-	if year := m.year(); year > 0 && year < 2023 {
+	if m.until(2022) {
 		return "fsdp-2023"
 	}
 	return "fsdp2"
@@ -228,9 +228,8 @@ const fasterMoE = 26.06
 
 // megatron is the profile of Megatron-Core at the time of the run.
 func (m *Measurement) megatron(routed bool) string {
-	year := m.year()
 	switch {
-	case year > 0 && year < 2025:
+	case m.until(2024):
 		return "megatron-2024"
 	case routed && m.release() < fasterMoE:
 		return "megatron-2025"
@@ -386,6 +385,11 @@ func (m *Measurement) attention(s *Source, assume func(string, ...any)) string {
 	}
 	if s.Unfused {
 		assume("the attention kernel is not given: unfused is assumed, this release had no other")
+		return "unfused"
+	}
+	if m.until(2022) {
+		// FlashAttention is of May 2022 (Dao et al.); Megatron-LM took it in January 2023.
+		assume("the attention kernel is not given: unfused is assumed, as all was until 2022")
 		return "unfused"
 	}
 	assume("the attention kernel is not given: %s is assumed", fused)
