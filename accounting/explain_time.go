@@ -92,7 +92,9 @@ func (l *Ledger) restsOn(constant string, m *Machine) bool {
 		return early
 	}
 	switch owner {
-	case mine.Name, c.Stacks[id].Name:
+	case mine.Name:
+		return name != "attention" || !early
+	case c.Stacks[id].Name:
 		return true
 	case c.Unfused.Name:
 		return id.unfused()

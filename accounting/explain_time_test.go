@@ -35,6 +35,7 @@ func TestExplainListsTheConstantsBehindATime(t *testing.T) {
 					for _, x := range c.timeFields(k).Constants {
 						listed[x.Name] = true
 					}
+					require.False(t, listed["hopper.attention"] && listed["hopper.early_attention"])
 					m := *c.Setting.Machine
 					calibration := *m.Calibration
 					m.Calibration = &calibration
