@@ -23,7 +23,7 @@ func TestMemo(t *testing.T) {
 		name := rapid.SampledFrom(models).Draw(t, "model")
 		m, err := arch.Lookup(name, arch.Options{})
 		require.NoError(t, err)
-		profile, recompute := rapid.SampledFrom(append(ProfileNames(), "megatron", "megatron", "megatron")).Draw(t, "profile"), rapid.SampledFrom([]string{"none", "full", "selective", "full:uniform:2", "full:block:3", "every:2"}).Draw(t, "recompute")
+		profile, recompute := rapid.SampledFrom(append(ProfileNames(), "megatron", "megatron", "megatron", "megatron", "megatron", "megatron")).Draw(t, "profile"), rapid.SampledFrom([]string{"none", "full", "selective", "full:uniform:2", "full:block:3", "every:2"}).Draw(t, "recompute")
 		c, err := Options{Model: m, Profile: profile, Recompute: recompute}.Resolve()
 		require.NoError(t, err)
 		key := name + profile + recompute
@@ -35,21 +35,21 @@ func TestMemo(t *testing.T) {
 		x := &c.Setting
 		p := &x.Plan
 		draw := map[string]func(){
-			"tp":   func() { p.TP = sizes(t, "tp", 1, 2, 4) },
+			"tp":   func() { p.TP = sizes(t, "tp", 1, 1, 2, 4) },
 			"sp":   func() { p.SP = p.TP > 1 && rapid.Bool().Draw(t, "sp") },
-			"pp":   func() { p.PP = sizes(t, "pp", 1, 2, 2, 4, 7, 8) },
-			"vpp":  func() { p.VPP = sizes(t, "vpp", 1, 1, 1, 2, 3) },
+			"pp":   func() { p.PP = sizes(t, "pp", 1, 1, 1, 2, 2, 2, 3, 4, 7, 8) },
+			"vpp":  func() { p.VPP = sizes(t, "vpp", 1, 1, 1, 1, 1, 1, 1, 1, 2, 3) },
 			"cp":   func() { p.CP = sizes(t, "cp", 1, 2, 4) },
-			"ep":   func() { p.EP = sizes(t, "ep", 1, 1, 1, 2, 4) },
+			"ep":   func() { p.EP = sizes(t, "ep", 1, 1, 1, 1, 1, 1, 1, 2, 4) },
 			"etp":  func() { p.ETP = sizes(t, "etp", 1, p.TP) },
 			"dp":   func() { p.DP = sizes(t, "dp", 1, 2, 3, 8, 64) },
 			"zero": func() { p.ZeRO = sizes(t, "zero", 0, 1, 2, 3) },
 			"schedule": func() {
-				p.Schedule = rapid.SampledFrom([]Schedule{OneFOneB, OneFOneB, OneFOneB, GPipe, ZBH1, ZBH2, Interleaved, ZBV, DualPipe}).Draw(t, "schedule")
+				p.Schedule = rapid.SampledFrom([]Schedule{OneFOneB, OneFOneB, OneFOneB, OneFOneB, OneFOneB, OneFOneB, OneFOneB, GPipe, ZBH1, ZBH2, Interleaved, ZBV, DualPipe}).Draw(t, "schedule")
 			},
 			"uneven":      func() { p.Uneven = rapid.Bool().Draw(t, "uneven") },
-			"firstLayers": func() { p.FirstLayers = sizes(t, "firstLayers", 0, 0, 0, 0, 2) },
-			"lastLayers":  func() { p.LastLayers = sizes(t, "lastLayers", 0, 0, 0, 0, 2) },
+			"firstLayers": func() { p.FirstLayers = sizes(t, "firstLayers", 0, 0, 0, 0, 0, 0, 0, 0, 2) },
+			"lastLayers":  func() { p.LastLayers = sizes(t, "lastLayers", 0, 0, 0, 0, 0, 0, 0, 0, 2) },
 			"replicas":    func() { p.Replicas = sizes(t, "replicas", 0, 0, 0, 1, 2) },
 			"firstStep":   func() { x.FirstStep = rapid.Bool().Draw(t, "firstStep") },
 			"context":     func() { x.Context = sizes(t, "context", 512, 768, 1024) },
@@ -88,8 +88,8 @@ func TestMemo(t *testing.T) {
 		}
 	})
 	if !testing.Short() { // fewer draws may hold too few by chance
-		// About a sixth can exist, of 60 runs of this test 9 to 23 % did.
-		require.Greater(t, possible*30, ruledOut, "too few cases can exist")
+		// A quarter can exist on average, with a standard deviation of a twenty-fifth.
+		require.Greater(t, possible*8, ruledOut, "too few cases can exist")
 	}
 }
 
