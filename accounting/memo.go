@@ -3,12 +3,12 @@ package accounting
 import "math"
 
 // A Memo keeps between cases what they have in common, so that a sweep computes it
-// once: what a section costs a rank, what a pipeline stage holds, how long a layer
-// and a stage take. Each of these is a function of part of the case alone; what it
-// is kept under holds all of that part, and a test holds cases evaluated with a memo
-// to the same cases without. A memo is a fixed number of slots, which newer cases
-// take from older ones. It is not safe for concurrent use. The zero value is ready;
-// nil keeps nothing.
+// once: the arithmetic of a batch, what a section costs a rank, what a pipeline stage
+// holds, how long a layer and a stage take. Each of these is a function of part of the
+// case alone; what it is kept under holds all of that part, and a test holds cases
+// evaluated with a memo to the same cases without. A memo is a fixed number of slots,
+// which newer cases take from older ones. It is not safe for concurrent use. The zero
+// value is ready; nil keeps nothing.
 type Memo struct {
 	passes [16]passSlot
 	prices [64]priceSlot

@@ -69,11 +69,9 @@ func (c *Compiled) bufferPeak(st *stage, m *Memory) error {
 	loss := bufferMoment{PhaseLoss, st.saved, lossBytes, reduced + gathered}
 	backward := bufferMoment{PhaseBackward, st.saved + st.work, 0, reduced + gathered}
 	update := bufferMoment{PhaseOptimizer, 0, 0, reduced + updated*made}
-	if st.trace != nil {
-		for _, t := range [...]bufferMoment{loss, backward, update} {
-			t.put(m)
-			st.note(m)
-		}
+	for _, t := range [...]bufferMoment{loss, backward, update} {
+		t.put(m)
+		st.note(m)
 	}
 	moving := max(lossBytes, st.work) + st.saved + gathered
 	ahead, behind, err := c.recorded(st)

@@ -1,8 +1,6 @@
 package accounting
 
-import (
-	"headroom/accounting/arch"
-)
+import "headroom/accounting/arch"
 
 func (u *unitContext) attention(l *arch.Layer, cs *compiledSection, f, b *passTime) {
 	a := &l.Attention

@@ -1,8 +1,6 @@
 package accounting
 
-import (
-	"headroom/accounting/arch"
-)
+import "headroom/accounting/arch"
 
 // experts adds a routed feed-forward, balanced over the ranks.
 func (u *unitContext) experts(l *arch.Layer, f, b *passTime) {

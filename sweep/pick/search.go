@@ -151,6 +151,16 @@ type finding struct {
 	nearest *misfit
 }
 
+// near notes a candidate that lacks memory, if none before lacks less.
+func (f *finding) near(c *candidate, lacks int64) {
+	if f.nearest != nil && lacks > f.nearest.lacks {
+		return // as most do, of millions
+	}
+	if m := (misfit{*c, lacks}); f.nearest == nil || m.compare(f.nearest) < 0 {
+		f.nearest = &m
+	}
+}
+
 // run searches all numbers of GPUs. refusal says why an accelerator cannot be had
 // in that number, or "".
 func (s *search) run(refusal func(accelerator int, gpus int64) string) (best, roomy map[int64][]*candidate, all *finding, err error) {
@@ -273,11 +283,7 @@ func (s *search) unit(u unit, refusal func(int, int64) string, memo *accounting.
 					continue
 				case lacks > 0:
 					memory++
-					if out.nearest == nil || lacks <= out.nearest.lacks {
-						if m := (misfit{c, lacks}); out.nearest == nil || m.compare(out.nearest) < 0 {
-							out.nearest = &m
-						}
-					}
+					out.near(&c, lacks)
 					continue
 				}
 				c.step = s.timers[a][k](s.kernels[k].compiled, &c.setting)

@@ -100,14 +100,18 @@ func TestFrameworkOfShardedWeights(t *testing.T) {
 	require.Equal(t, "fsdp2", named.profile(named.source()))
 }
 
+// paper is a run of a source that is not known.
+func paper(year string) *Measurement {
+	return &Measurement{
+		Source: "a paper", Year: year, Context: 2048, Layers: 24, Hidden: 2048, Heads: 16, Vocab: 51200, GPU: "A100-80GB", GPUs: 8, TP: 8,
+		MicroBatch: 1, Batch: 64, Recompute: "full", Precision: "fp16", TFLOPSPerGPU: 100,
+	}
+}
+
 // What came in 2022 is not assumed of runs before: sequence parallelism and FlashAttention.
 func TestDefaultsOfTheirYears(t *testing.T) {
 	for year, late := range map[string]bool{"2021": false, "2022": false, "2023": true, "": true} {
-		m := Measurement{
-			Source: "a paper", Year: year, Context: 2048, Layers: 24, Hidden: 2048, Heads: 16, Vocab: 51200, GPU: "A100-80GB", GPUs: 8, TP: 8,
-			MicroBatch: 1, Batch: 64, Recompute: "full", Precision: "fp16",
-		}
-		trial, err := m.Trial()
+		trial, err := paper(year).Trial()
 		require.NoError(t, err)
 		require.Equal(t, late, *trial.Options.SP, year)
 		require.Equal(t, late, trial.Options.Attention == "flash", year)
@@ -117,10 +121,7 @@ func TestDefaultsOfTheirYears(t *testing.T) {
 // TFLOPS of a source that is not known count recompute as was usual in its years.
 func TestConventionOfItsYears(t *testing.T) {
 	for year, want := range map[string]bool{"2020": true, "2021": true, "2022": false, "2024": false, "": false} {
-		m := Measurement{
-			Source: "a paper", Year: year, Context: 2048, Layers: 24, Hidden: 2048, Heads: 16, Vocab: 51200, GPU: "A100-80GB", GPUs: 8, TP: 8,
-			MicroBatch: 1, Batch: 64, Recompute: "full", Precision: "fp16", TFLOPSPerGPU: 100,
-		}
+		m := paper(year)
 		trial, err := m.Trial()
 		require.NoError(t, err)
 		require.Equal(t, want, m.countsRecompute(trial.Source), year)
